@@ -1,0 +1,362 @@
+#ifndef NETMGR_H
+#define NETMGR_H
+
+#include <motet/err.h>
+#include <motet/types.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "nucleus/base/check.h"
+#include "nucleus/base/mem.h"
+#include "nucleus/base/msg.h"
+#include "nucleus/base/trace.h"
+
+/* The network manager of a site: sessions with other sites and the flows in
+ * them. A pure machine; frames are plain structs here, bytes elsewhere (proto).
+ *
+ * Session: one per pair of incarnations. Two lanes, a connection each: CONTROL
+ * always, BULK on demand. A broken connection is not an outcome: it is dialed
+ * again (back-off 50 ms doubling to 2 s, jittered) and the flows go on. A
+ * connection is a *stream* (ordered, until it breaks) or, when the driver says
+ * so, a *datagram* path: each packet may be lost, duplicated or reordered.
+ *
+ * Flow: the ordered messages of one group of kinds (queued, returning) from
+ * one port to one port. The sending side numbers them from 1 and keeps each
+ * until its outcome. The receiving side accepts only the next expected number
+ * (go-back-N), offers it to the nucleus, acknowledges what was queued and
+ * grants credit. A message that found no room is discarded there, and the
+ * receiver raises the flow's `round`: frames of an older round are never
+ * accepted any more, so that the sender knows exactly what is certainly not
+ * delivered. A message whose deadline passes is replaced by a VOID in the same
+ * place. Large messages are cut into fragments; flows of one lane take turns.
+ *
+ * Lanes: frames of session, membership and acknowledgement go first on CONTROL.
+ * A flow begins on CONTROL and, with its first message over
+ * NET_EXPRESS_BYTES_MAX, moves to BULK for good once all earlier ones have
+ * their outcome.
+ *
+ * Ownership of messages as in nucleus.h: a step that returns MOTET_OK takes
+ * in->msg.data (or in->frame's data); an effect gives its data. */
+
+struct netmgr;
+
+enum {
+    NET_VERSION_MIN = 1,
+    NET_VERSION_MAX = 1,
+    NET_EXPRESS_BYTES_MAX = 8192, /* a larger message takes the bulk lane */
+    NET_FRAGMENT_BYTES = 16384,   /* payload bytes in a DATA frame at most */
+    NET_ADDR_MAX = 63,            /* "host:port", without the NUL */
+    NET_CTL_BYTES_MAX = 16384,    /* a membership or directory message */
+};
+
+struct net_limits {
+    uint32_t peers_max;            /* 1,024 */
+    uint32_t flows_max;            /* 262,144 each way */
+    uint32_t flow_msgs_max;        /* 1,024 kept for one flow's outcome; a
+                                    * sender that waits may have as many again */
+    uint32_t flow_bytes_max;       /* 4 MiB likewise; one message may be more */
+    uint32_t credit_msgs_initial;  /* 16 */
+    uint32_t credit_bytes_initial; /* 64 KiB */
+    uint32_t body_bytes_max;       /* 16 MiB */
+    uint32_t assembly_bytes_max;   /* 64 MiB of unfinished messages per peer */
+    uint32_t lane_backlog_bytes;   /* 256 KiB of DATA given to a connection and
+                                    * not yet drained */
+    uint32_t violations_max;       /* 8 in 60 s closes the session; 30 s
+                                    * back-off doubling to 10 min */
+};
+
+struct net_limits net_limits_default(void);
+
+struct netmgr_config {
+    uint64_t site;
+    uint32_t incarnation;
+    const char *name;    /* of this site; copied */
+    const char *cluster; /* copied */
+    const char *address; /* where others reach this site; copied */
+    bool insecure;       /* no certificates: never meets a secure site */
+    uint64_t seed;
+    struct net_limits limits;
+    struct mem *mem;     /* borrowed for life */
+    struct trace *trace; /* borrowed for life */
+};
+
+enum net_lane { NET_CONTROL, NET_BULK, NET_LANE_COUNT };
+
+/* ---- Frames ---------------------------------------------------------------- */
+
+enum net_frame_kind {
+    NET_HELLO = 1, /* first frame of a connection, both ways */
+    NET_REFUSE,    /* answer to a HELLO; the connection closes */
+    NET_BIND,      /* names a flow by a handle, for this connection */
+    NET_UNBOUND,   /* the handle is not known: bind again */
+    NET_DATA,
+    NET_ACK,
+    NET_MOVED, /* the port of this flow lives elsewhere now */
+    NET_CTL,   /* opaque: membership or directory, best effort */
+    NET_PING,  /* session liveness and round trip: echoed as PONG */
+    NET_PONG,
+    NET_BYE, /* this site leaves in good order */
+    NET_FRAME_COUNT
+};
+
+struct net_hello {
+    uint16_t version_min, version_max;
+    uint64_t site;
+    uint32_t incarnation;
+    uint64_t to_site;          /* 0 = whoever answers (a seed address) */
+    uint32_t to_incarnation;   /* 0 = not known */
+    enum net_lane lane;
+    bool answer;               /* sent by the side that accepted */
+    bool insecure;
+    uint32_t view_sites;       /* sites alive as seen by the sender, and ... */
+    uint64_t view_lowest;      /* ... the lowest site id of them: decides which
+                                * side of a healed partition is reborn */
+    uint32_t body_bytes_max;
+    uint64_t features;
+    char name[MOTET_NAME_MAX + 1];
+    char cluster[MOTET_NAME_MAX + 1];
+    char address[NET_ADDR_MAX + 1];
+};
+
+struct net_refuse {
+    enum motet_err err; /* VERSION, NAME_TAKEN, TWIN, STALE, AUTH, AGAIN,
+                         * PERMISSION, LIMIT */
+    uint32_t incarnation; /* STALE: the least that would be taken */
+    char detail[128];     /* for people: who is meant */
+};
+
+struct net_bind {
+    uint32_t handle; /* chosen by the sender, never reused in a session */
+    bool returning;
+    bool resume; /* there are messages without outcome that were transmitted
+                  * before: answer with an ACK at once */
+    struct motet_ui src, dst;
+    struct motet_pi pi;
+    uint64_t epoch; /* of the destination, as the sender knows it; 0 = first */
+    uint64_t base;  /* number of the oldest message without an outcome */
+};
+
+enum net_data_flag {
+    NET_DATA_MORE = 1 << 0, /* further fragments follow */
+    NET_DATA_VOID = 1 << 1, /* nothing in this place: count it, queue nothing */
+    NET_DATA_ASK = 1 << 2,  /* the sender waits for the ACK: do not delay it */
+};
+
+struct net_data {
+    uint32_t handle;
+    uint16_t round;
+    uint8_t flags;
+    uint64_t seq;
+    uint32_t total;  /* bytes of the whole message (annex and body) */
+    uint32_t offset; /* of this fragment in it */
+    uint32_t size;   /* bytes of this fragment */
+    struct msg msg;  /* all but data; in every fragment */
+    const uint8_t *bytes; /* in: borrowed from the input. out: inside `hold` */
+    struct buf *hold;     /* out: a reference that keeps `bytes`; else NULL */
+};
+
+enum net_ack_flag {
+    NET_ACK_REWIND = 1 << 0,  /* round was raised: send again from `next` */
+    NET_ACK_REFUSED = 1 << 1, /* `next` is refused for `status`; a VOID must
+                               * take its place */
+    NET_ACK_GONE = 1 << 2,    /* no such port here, or its record of this flow
+                               * was evicted (status MAYBE_LOST) */
+};
+
+struct net_ack {
+    uint32_t handle;
+    uint16_t round;
+    uint8_t flags;
+    uint16_t status; /* enum motet_err */
+    uint64_t next;   /* all before it are queued (or void) */
+    uint64_t credit_msgs;  /* absolute: numbers below this may be sent */
+    uint32_t credit_bytes; /* relative: bytes from `next` on */
+};
+
+struct net_moved {
+    uint32_t handle;
+    uint64_t site;
+    uint32_t incarnation;
+    uint64_t epoch;
+    uint64_t next; /* all before it were queued before the move */
+};
+
+struct net_frame {
+    enum net_frame_kind kind;
+    union {
+        const struct net_hello *hello;   /* borrowed like bytes */
+        const struct net_refuse *refuse; /* likewise */
+        struct net_bind bind;
+        uint32_t unbound;
+        struct net_data data;
+        struct net_ack ack;
+        struct net_moved moved;
+        uint64_t ping; /* PING, PONG: the sender's time, echoed */
+        struct {
+            const uint8_t *bytes; /* as in net_data */
+            uint32_t size;
+            struct buf *hold;
+        } ctl;
+    } u;
+};
+
+/* ---- Inputs and effects ---------------------------------------------------- */
+
+enum net_in_kind {
+    NET_IN_PEER = 1, /* site, addr: where a site can be reached, and that a
+                      * session is wanted. site 0: a seed address */
+    NET_IN_FORGET,   /* site: no session wanted any more */
+    NET_IN_CONN_UP,  /* conn, site (verified; 0 = not known), dial (ours; 0 =
+                      * accepted), datagram, addr (of the peer) */
+    NET_IN_CONN_DOWN, /* conn */
+    NET_IN_DIAL_FAILED, /* dial */
+    NET_IN_FRAME,     /* conn, frame */
+    NET_IN_VIOLATION, /* conn: bytes that are no frame */
+    NET_IN_DRAINED,   /* conn, bytes: left the connection's write queue */
+    NET_IN_SEND,      /* ticket, src, dst, msg, deadline_ns, wait. AGAIN: the
+                       * flow's own queue is full, NET_ROOM_FOR will follow.
+                       * NO_SITE, SITE_DEAD: refused at once */
+    NET_IN_CANCEL,    /* ticket: settle now; NET_OUTCOME follows in this step,
+                       * CANCELLED or MAYBE_CANCELLED */
+    NET_IN_VERDICT,   /* flow, err, room_msgs, room_bytes: answer to the OFFER
+                       * just given */
+    NET_IN_ROOM,      /* dst: that port has room again */
+    NET_IN_PORT_END,  /* dst: that port ended. Flows to it answer GONE; what it
+                       * had sent is still carried to its outcome */
+    NET_IN_DEAD,      /* site, incarnation: membership's decision */
+    NET_IN_WHERE,     /* dst, site, epoch: the directory knows the owner */
+    NET_IN_CTL,       /* site, bytes of a CTL frame: best effort; dropped when
+                       * there is no session (UNREACHABLE) */
+    NET_IN_VIEW,      /* view_sites, view_lowest: for HELLO */
+    NET_IN_LEAVE,     /* say BYE to all */
+    NET_IN_FLUSH,     /* end of a turn: emit what is ready */
+    NET_IN_TICK,
+    NET_IN_COUNT
+};
+
+struct net_in {
+    enum net_in_kind kind;
+    uint64_t now_ns;
+    uint64_t conn; /* the driver's name of a connection, never reused, not 0 */
+    uint64_t dial;
+    uint64_t site;
+    uint32_t incarnation;
+    const char *addr; /* borrowed */
+    bool datagram;
+    const struct net_frame *frame; /* borrowed, with its bytes */
+    uint64_t ticket;
+    struct motet_ui src, dst;
+    struct msg msg;
+    uint64_t deadline_ns;
+    bool wait;
+    uint64_t flow;
+    enum motet_err err;
+    uint32_t room_msgs, room_bytes;
+    uint64_t epoch;
+    const uint8_t *bytes; /* CTL: borrowed, copied */
+    uint32_t size;        /* CTL, DRAINED */
+    uint32_t view_sites;
+    uint64_t view_lowest;
+};
+
+enum net_effect_kind {
+    NET_DIAL = 1, /* dial, addr, site (0 = any), lane */
+    NET_CLOSE,    /* conn, after what was written before it */
+    NET_FRAME,    /* conn, frame */
+    NET_OFFER,    /* flow, src, dst, msg: deliver, then feed NET_IN_VERDICT
+                   * before anything else */
+    NET_OUTCOME,  /* ticket, err */
+    NET_ROOM_FOR, /* src, dst: room in the sender's own queue again */
+    NET_GOT_CTL,  /* site, incarnation, bytes (borrowed from the input) */
+    NET_SESSION,  /* site, incarnation, up, rtt_ns, name, addr: came up, broke,
+                   * or its round trip changed by a quarter */
+    NET_HEARD,    /* site, incarnation: an authenticated frame came; at most
+                   * once per site and turn */
+    NET_PEER_BYE, /* site, incarnation */
+    NET_SUPERSEDED, /* site, incarnation: a newer incarnation said HELLO, and
+                     * this one did not answer: it is dead */
+    NET_REFUSED_US, /* err, site, incarnation, detail: our HELLO was refused.
+                     * STALE: be reborn with at least `incarnation` */
+    NET_REFUSED_PEER, /* err, site, incarnation, detail: for the log */
+    NET_STRANGER,   /* conn, err, detail: closed for a violation; for the log */
+};
+
+struct net_effect {
+    enum net_effect_kind kind;
+    uint64_t conn;
+    uint64_t dial;
+    uint64_t site;
+    uint32_t incarnation;
+    enum net_lane lane;
+    uint64_t flow;
+    uint64_t ticket;
+    struct motet_ui src, dst;
+    struct msg msg;
+    struct net_frame frame;
+    enum motet_err err;
+    uint64_t rtt_ns;
+    bool up;
+    const uint8_t *bytes;
+    uint32_t size;
+    const char *name;   /* this and the next two: borrowed until the next ... */
+    const char *addr;   /* ... step, never NULL in the effects that list them */
+    const char *detail;
+};
+
+/* HELLO rules. A HELLO is refused: VERSION (no common version), AUTH (cluster
+ * differs, insecure differs, or the site is not the verified one), NAME_TAKEN
+ * (another live site has that name; names both), STALE (incarnation below the
+ * highest seen or declared dead: `incarnation` says where to start from), TWIN
+ * (a higher incarnation while the present one still answers a PING sent on its
+ * CONTROL connection at the HELLO: the newcomer is first told AGAIN and to ask
+ * again after 1 s). After a healed partition in which each declared the other
+ * dead, the side with the smaller view (then the higher lowest id) is refused
+ * as STALE; the other side's older record of it is dropped.
+ * When both dial at once, the connection dialed by the higher site id stays. */
+
+/** @return NULL at the memory cap */
+struct netmgr *netmgr_create(const struct netmgr_config *cfg);
+
+/** Releases everything. No effects, no outcomes. */
+void netmgr_destroy(struct netmgr *n);
+
+/** @return MOTET_OK, or why nothing was changed (see the kinds). A frame that
+ * breaks the protocol is not an error of the step: its connection closes. */
+MUST_USE enum motet_err netmgr_step(struct netmgr *n, const struct net_in *in);
+
+/** Takes the oldest effect. @return NULL when there is none; else borrowed until
+ * the next call of netmgr_effect(), although steps may come between. After each step all effects must be taken;
+ * the answer to a NET_OFFER must be fed before the next one is taken. */
+const struct net_effect *netmgr_effect(struct netmgr *n);
+
+uint64_t netmgr_deadline_ns(const struct netmgr *n);
+
+/* For status. Counters carry the names TIPC users know. */
+struct net_link_stats {
+    uint64_t site;
+    uint32_t incarnation;
+    char name[MOTET_NAME_MAX + 1];
+    char addr[NET_ADDR_MAX + 1];
+    bool up;
+    uint64_t up_since_ns;
+    uint64_t rtt_ns;
+    uint64_t tx_packets, rx_packets;     /* messages */
+    uint64_t tx_bytes, rx_bytes;
+    uint64_t tx_fragments, rx_fragments;
+    uint64_t retrans, dups, naks, breaks;
+    uint32_t flows_out, flows_in;
+    uint64_t backlog_bytes;
+};
+
+/** The peer after `after` (0: the first), in order of first acquaintance.
+ * @return false at the end */
+MUST_USE bool netmgr_next_link(const struct netmgr *n, uint64_t after,
+                               struct net_link_stats *stats);
+
+struct net_counts {
+    uint32_t peers, sessions, flows_out, flows_in, pending; /* messages kept */
+    uint64_t pending_bytes;
+};
+struct net_counts netmgr_counts(const struct netmgr *n);
+
+#endif
