@@ -1,0 +1,13 @@
+# The libraries of others. deploy/lib/install-packages installs all of them.
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(UV REQUIRED IMPORTED_TARGET libuv)
+pkg_check_modules(OPENSSL REQUIRED IMPORTED_TARGET openssl)
+pkg_check_modules(PROTOBUF_C REQUIRED IMPORTED_TARGET libprotobuf-c)
+pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
+pkg_check_modules(SMARTCOLS REQUIRED IMPORTED_TARGET smartcols)
+find_program(PROTOC_C protoc-c REQUIRED)
+find_package(Threads REQUIRED)
+if(MOTET_TESTS)
+  pkg_check_modules(CRITERION REQUIRED IMPORTED_TARGET criterion)
+  find_package(Python3 REQUIRED COMPONENTS Interpreter)
+endif()
