@@ -1,0 +1,103 @@
+#ifndef TRANSPORT_H
+#define TRANSPORT_H
+
+#include <motet/err.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "nucleus/base/check.h"
+
+/* The TCP and TLS 1.3 driver: libuv and OpenSSL behind five calls and five
+ * call-backs. It knows nothing of frames. One loop thread.
+ *
+ * TLS: 1.3 only, both sides verify against the cluster's authority, ALPN
+ * "motet/1", no tickets, no early data, no compression. The identity of a peer
+ * is the single URI SAN `motet://CLUSTER/site/HEX16` of its leaf certificate
+ * (exactly one; the cluster must be ours); HEX16 = the first 8 bytes of SHA-256
+ * over the DER SubjectPublicKeyInfo, and that is checked.
+ *
+ * Limits before authentication (DESIGN section 12): 64 connections, 4 per
+ * address (loopback addresses: 64), 3 s, 16 KiB read. */
+
+struct transport;
+
+struct transport_events {
+    /** A connection is open and, unless insecure, authenticated.
+     * @param peer  site id from the certificate; 0 if insecure
+     * @param dial  as given to transport_dial(); 0 = accepted
+     * @param addr  of the peer, "host:port" */
+    void (*up)(void *ctx, uint64_t conn, uint64_t peer, uint64_t dial,
+               const char *addr);
+    void (*bytes)(void *ctx, uint64_t conn, const uint8_t *data, size_t size);
+    /** `size` bytes of what was given to transport_write() left for the kernel */
+    void (*drained)(void *ctx, uint64_t conn, size_t size);
+    /** Once for every connection that was up. */
+    void (*down)(void *ctx, uint64_t conn);
+    void (*dial_failed)(void *ctx, uint64_t dial, const char *why);
+    /** A stranger or a wrong certificate was turned away; rate-limited to one a
+     * second per cause with a count. */
+    void (*refused)(void *ctx, const char *addr, const char *why,
+                    uint32_t suppressed);
+};
+
+struct transport_config {
+    uv_loop_t *loop;           /* borrowed */
+    const char *listen;        /* "host:port", port 0 = any */
+    const char *cluster;       /* copied */
+    bool insecure;             /* plain TCP, no certificates */
+    const char *ca_file;       /* PEM; the next two: this site's */
+    const char *cert_file;
+    const char *key_file;      /* PEM, readable by its owner only: checked */
+    struct transport_events events;
+    void *ctx;
+};
+
+/**
+ * Loads the certificates and listens.
+ *
+ * @param why  on failure: a sentence for people, which file or address and
+ *             what to do; at least 256 bytes
+ * @return NULL on failure
+ */
+struct transport *transport_open(const struct transport_config *cfg, char *why,
+                                 size_t why_size);
+
+/** Closes the listener and all connections; `t` is freed when their handles are
+ * closed: run the loop until uv_loop_close() is content. No events after this. */
+void transport_close(struct transport *t);
+
+/** The address listened on, with the real port: "127.0.0.1:7117". */
+const char *transport_address(const struct transport *t);
+
+/** The site id in this site's own certificate, 0 if insecure. */
+uint64_t transport_site(const struct transport *t);
+
+/** Dials; `up` or `dial_failed` follows, never from inside this call.
+ * @param peer  the site that must answer; 0 = any of the cluster
+ * @param addr  "host:port", "[v6]:port"; a name is resolved off the loop */
+void transport_dial(struct transport *t, uint64_t dial, uint64_t peer,
+                    const char *addr);
+
+/** Queues bytes (copied, encrypted at once). They are written at the end of the
+ * loop's turn, all that was queued in one write per connection. Unknown or
+ * closing connections are ignored: `down` has told or will tell. */
+void transport_write(struct transport *t, uint64_t conn, const void *data,
+                     size_t size);
+
+/** Closes after what was written has left, or after 1 s. */
+void transport_close_conn(struct transport *t, uint64_t conn);
+
+/** Writes what is queued now instead of at the end of the turn. */
+void transport_flush(struct transport *t);
+
+/** Loads the certificate files again for connections to come.
+ * @return false and `why` as transport_open(); the old ones stay */
+MUST_USE bool transport_reload(struct transport *t, char *why, size_t why_size);
+
+/* The site id that belongs to a certificate file, for tools. 0 and `why` if the
+ * file cannot be read. */
+uint64_t transport_site_of(const char *cert_file, char *why, size_t why_size);
+
+#endif
