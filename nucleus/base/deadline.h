@@ -26,11 +26,16 @@ struct deadlines {
     uint64_t next_order;
 };
 
+/** None armed. Borrows `mem` until deadlines_fini(); allocates nothing yet. */
 void deadlines_init(struct deadlines *d, struct mem *mem);
+
+/** Gives the heap back. Deadlines still armed are not touched (their owners may
+ * be gone): they must not be used with `d` again. */
 void deadlines_fini(struct deadlines *d);
 
 /**
- * Arms, or moves when armed already. DEADLINE_NEVER disarms.
+ * Arms, or moves when armed already (behind those of the same time).
+ * DEADLINE_NEVER disarms.
  *
  * @return false at the memory cap (only when it was not armed); unarmed then
  */
@@ -46,7 +51,10 @@ static inline bool deadline_armed(const struct deadline *t)
 }
 
 /** The earliest armed time, DEADLINE_NEVER when none. */
-uint64_t deadlines_next(const struct deadlines *d);
+static inline uint64_t deadlines_next(const struct deadlines *d)
+{
+    return d->count == 0 ? DEADLINE_NEVER : d->heap[1]->at_ns;
+}
 
 /** Disarms and returns the earliest one if it is due at `now_ns`, else NULL. */
 struct deadline *deadlines_pop(struct deadlines *d, uint64_t now_ns);

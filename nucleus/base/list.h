@@ -74,8 +74,8 @@ static inline struct list *list_after(const struct list *head,
 #define LIST_ENTRY(ptr, type, member) CONTAINER_OF(ptr, type, member)
 
 /* Iterates; the current node may be removed inside the body. */
-#define list_foreach(it, head)                                                 \
-    for (struct list *it = (head)->next, *it##_next = it->next; it != (head);  \
+#define list_foreach(it, head)                                                \
+    for (struct list *it = (head)->next, *it##_next = it->next; it != (head); \
          it = it##_next, it##_next = it->next)
 
 #endif

@@ -24,13 +24,16 @@ void mem_init(struct mem *m, size_t cap_bytes);
  */
 void *mem_alloc(struct mem *m, size_t size_bytes);
 
+/** As mem_alloc(), but the contents are undefined: for who fills it at once. */
+void *mem_alloc_raw(struct mem *m, size_t size_bytes);
+
 /** Takes `p` back; NULL is allowed. CHECKs the accounts. */
 void mem_free(struct mem *m, void *p, size_t size_bytes);
 
 /**
- * As realloc; new bytes are zeroed.
+ * As realloc; new bytes are zeroed. `p` may be NULL with `old_bytes` 0.
  *
- * @return NULL at the cap; `p` is then untouched
+ * @return NULL at the cap (or if `new_bytes` is 0); `p` is then untouched
  */
 void *mem_resize(struct mem *m, void *p, size_t old_bytes, size_t new_bytes);
 

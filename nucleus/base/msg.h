@@ -15,7 +15,7 @@
 enum msg_kind {
     MSG_SEND = 1, /* one way */
     MSG_REQUEST,  /* a call: `call` and `reply_to` say where the reply goes */
-    MSG_NEWS,     /* of a watch: `call` = watch id, `status` = enum motet_news */
+    MSG_NEWS, /* of a watch: `call` = watch id, `status` = enum motet_news */
 
     MSG_REPLY,     /* `call`; `status` MOTET_OK, or why there is no reply */
     MSG_CANCEL,    /* the caller of `call` gave up or died */
@@ -27,15 +27,15 @@ enum msg_kind {
 
 struct msg {
     enum msg_kind kind;
-    uint8_t annex_bytes;       /* 0 .. MOTET_ANNEX_MAX */
-    uint16_t status;           /* see the kinds */
-    uint32_t remaining_ms;     /* REQUEST: time left to its deadline when it was
-                                * last handed on, 0 = no deadline */
-    uint64_t call;             /* id given by the caller or watcher */
-    struct motet_ui reply_to;  /* see the kinds */
-    struct motet_ui target;    /* the group it was addressed to, 0 if direct */
-    struct motet_pi pi;        /* of the sender, stamped by its nucleus */
-    struct buf *data;          /* annex, then body; NULL = both empty */
+    uint8_t annex_bytes;      /* 0 .. MOTET_ANNEX_MAX */
+    uint16_t status;          /* see the kinds */
+    uint32_t remaining_ms;    /* REQUEST: time left to its deadline when it was
+                               * last handed on, 0 = no deadline */
+    uint64_t call;            /* id given by the caller or watcher */
+    struct motet_ui reply_to; /* see the kinds */
+    struct motet_ui target;   /* the group it was addressed to, 0 if direct */
+    struct motet_pi pi;       /* of the sender, stamped by its nucleus */
+    struct buf *data;         /* annex, then body; NULL = both empty */
 };
 
 static inline uint32_t msg_bytes(const struct msg *m)

@@ -13,6 +13,7 @@ struct trace_record {
     uint64_t b;
 };
 
+/* clang-format off */
 #define TRACE_KINDS(X)                                                         \
     X(BOOT) X(ACTOR_NEW) X(ACTOR_END) X(PORT_NEW) X(PORT_END)                  \
     X(MEMBER_IN) X(MEMBER_OUT) X(SEND) X(ACCEPT) X(REFUSE) X(PARK) X(DELIVER)  \
@@ -21,6 +22,7 @@ struct trace_record {
     X(FLOW_NEW) X(FLOW_END) X(FLOW_REWIND) X(FLOW_GONE) X(MOVED)               \
     X(PROBE) X(PROBE_MISS) X(SUSPECT) X(CLEARED) X(DEAD) X(ALIVE) X(LEFT)      \
     X(RECORD) X(VIEW) X(REBIRTH) X(VIOLATION)
+/* clang-format on */
 
 #define TRACE_ENUM(name) TRACE_##name,
 enum trace_what { TRACE_KINDS(TRACE_ENUM) TRACE_COUNT };

@@ -6,8 +6,9 @@
 #include <stdint.h>
 
 /* The inside of a UI: hi = site id; lo = incarnation << 32 | serial. The top
- * four bits of the serial are the kind. A static group has no site: hi and the
- * low 60 bits of lo come from a hash of its name. DESIGN section 5. */
+ * four bits of the serial (bits 28 to 31 of lo) are the kind. A static group
+ * has no site: hi and the 60 other bits of lo come from a hash of its name; its
+ * incarnation and serial read as 0. DESIGN section 5. */
 enum ui_kind {
     UI_NONE = 0,
     UI_PORT,
