@@ -24,8 +24,11 @@ outside() {
 }
 
 # Writable data that outlives a call: a machine keeps its state in its struct.
+# Tables of constant pointers are relocated once and read-only after that.
 statics() {
-    nm "$1" 2>/dev/null | awk '$2 ~ /^[bBdDcC]$/ { print $3 }' |
+    nm -f sysv "$1" 2>/dev/null | tr -d ' ' |
+        awk -F'|' '$7 ~ /^(\.t?data|\.t?bss|\*COM\*)/ &&
+                   $7 !~ /^\.data\.rel\.ro/ { print $1 }' |
         grep -Ev "^($sanitizers|__(unnamed|odr|covrec).*|\\.L.*)$" || true
 }
 
@@ -59,7 +62,7 @@ self_test() {
     judge() {
         printf '%s\n' "$3" >"$dir/a.c"
         rm -f "$dir/lib$1.a"
-        "$cc" -w -c -o "$dir/a.o" "$dir/a.c"
+        "$cc" -w -fPIC -c -o "$dir/a.o" "$dir/a.c"
         ar rc "$dir/lib$1.a" "$dir/a.o"
         local got=pure
         check "$dir/lib$1.a" >/dev/null || got=impure
@@ -79,6 +82,9 @@ self_test() {
     done
     judge core impure 'int counter;'
     judge core impure 'static int n = 3; int f(void) { return n++; }'
+    judge core impure 'static char *n[] = {"a"}; char **f(void) { return n; }'
+    judge core impure '_Thread_local int n;'
+    judge core pure 'const char *const n[] = {"a", "b"};'
     judge core pure 'static const int n[3] = {1, 2, 3}; int f(int i) { return n[i]; }'
     [[ $bad == 0 ]] && echo "every breach is found"
     return $bad
