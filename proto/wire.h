@@ -17,10 +17,22 @@
  *   1 u8  flags          2 u8 a       3 u8 b
  *   4 u32 size of what follows these 8 bytes
  *
- * DATA (32-byte header in all, plus 52 bytes more for all but plain sends; flag
- * bits say which) and ACK (40) are fixed; BIND, UNBOUND, MOVED, PING, PONG are
- * fixed as well; HELLO and REFUSE carry a protobuf message, and so do the
- * contents of CTL. Unknown kinds are refused: features are negotiated.
+ * a and b are zero. DATA (32 bytes of header in all), ACK (36), BIND (72),
+ * UNBOUND (12), MOVED (40), PING and PONG (16) and BYE (8) are fixed; HELLO and
+ * REFUSE carry a protobuf message, and so do the contents of CTL. Unknown kinds
+ * and flags are refused: features are negotiated. DATA after the prefix:
+ *
+ *   8 u32 handle  12 u16 round  14 u8 annex  15 u8 kind  16 u64 seq, not 0
+ *  24 u32 total   28 u32 offset
+ *  with flag 0x80, which all but plain sends have:
+ *  32 u64 call    40 u64[2] reply_to  56 u64[2] target
+ *  72 u32 remaining_ms  76 u16 status  78 u16 zero
+ *  then the fragment, to the end of the frame
+ *
+ * A VOID has a handle, a round and a seq; all else in it is zero, whatever the
+ * machine left there. The pi of a message is not in DATA but in the BIND of
+ * its flow: whoever reads the frame adds it. MORE is set exactly when the
+ * fragment does not end its message; an empty fragment is a whole message.
  *
  * Protobuf is decoded through an arena with a cap of bytes and of allocations,
  * so that no peer can make a site allocate more than WIRE_ARENA_BYTES. */
@@ -34,13 +46,13 @@ enum {
     WIRE_ARENA_BLOCKS = 4096,
 };
 
-struct wire_arena; /* scratch of a decoder */
+struct wire_arena; /* scratch of a decoder, about 300 KiB */
 
 /** @return NULL at the cap of `mem`. Ownership: gives; wire_arena_free(). */
 struct wire_arena *wire_arena_new(struct mem *mem);
 void wire_arena_free(struct wire_arena *a);
 
-/** Bytes that wire_encode() will write. */
+/** Bytes that wire_encode() will write, WIRE_FRAME_MAX at most. */
 size_t wire_size(const struct net_frame *f);
 
 /**
@@ -60,8 +72,9 @@ enum wire_result {
  *
  * @param known  false before the peer's HELLO: only HELLO and REFUSE, of at
  *               most WIRE_HELLO_MAX bytes, are taken then
- * @param f      points into `data` and into `a` until the next call with `a`
- * @param used   bytes consumed when WIRE_FRAME
+ * @param f      points into `data` and into `a` until the next call with `a`;
+ *               without meaning unless WIRE_FRAME
+ * @param used   bytes consumed; set only when WIRE_FRAME
  */
 MUST_USE enum wire_result wire_decode(struct wire_arena *a, const uint8_t *data,
                                       size_t size, bool known,
@@ -81,8 +94,15 @@ struct wire_ctl {
 void wire_encode_member(const struct member_msg *m, struct writer *w);
 void wire_encode_dir(const struct dir_msg *m, struct writer *w);
 
-/** @return false for anything that is not one well-formed message within the
- * limits of the machines; `c` points into `a` until the next call. */
+/**
+ * Reads the contents of a CTL frame. What it lets through has its counts within
+ * the limits of the machines, its enumerations in their range, its names by
+ * ui_name_ok(), and static groups under their own names; whether it makes sense
+ * (versions, incarnations) is for the machines.
+ *
+ * @return false for anything else; `c` then has no meaning. It points into `a`
+ *         until the next call with `a`.
+ */
 MUST_USE bool wire_decode_ctl(struct wire_arena *a, const uint8_t *data,
                               size_t size, struct wire_ctl *c);
 
