@@ -110,6 +110,8 @@ function(motet_test NAME)
   endif()
   motet_program(${NAME} ${A_UNPARSED_ARGUMENTS} LIBS ${A_LIBS}
                 PkgConfig::CRITERION)
+  # Criterion finds its tests in a section that nobody refers to.
+  target_link_options(${NAME} PRIVATE -Wl,--no-gc-sections)
   set_target_properties(${NAME} PROPERTIES RUNTIME_OUTPUT_DIRECTORY
                                            ${PROJECT_BINARY_DIR}/tests)
   add_test(NAME ${NAME} COMMAND ${NAME} -j1)
