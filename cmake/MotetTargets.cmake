@@ -10,10 +10,10 @@ function(motet_common NAME)
   target_compile_options(${NAME} PRIVATE ${MOTET_WARNINGS})
 endfunction()
 
-# motet_links(NAME SCOPE LIBS...): links those that exist.
+# motet_links(NAME SCOPE LIBS...): links those that exist, and -lX.
 function(motet_links NAME SCOPE)
   foreach(lib IN LISTS ARGN)
-    if(TARGET ${lib})
+    if(TARGET ${lib} OR lib MATCHES "^-l")
       target_link_libraries(${NAME} ${SCOPE} ${lib})
     endif()
   endforeach()

@@ -72,6 +72,14 @@ Test(map, both_words_are_the_key)
     cr_assert_eq(map_get(&map, 1, 2), &values[0]);
     cr_assert_eq(map_get(&map, 2, 1), &values[1]);
     cr_assert_eq(map_get(&map, 0, 0), &values[2]);
+    for (uint64_t i = 10; i < 15; i++) {
+        cr_assert(map_put(&map, i, 9, &values[i]));
+        cr_assert(map_put(&map, 9, i + 10, &values[i]));
+    }
+    for (uint64_t i = 100; i < 1000; i++) {
+        cr_assert_null(map_get(&map, i, 9), "meets many with this low word");
+        cr_assert_null(map_get(&map, 9, i), "and with this high word");
+    }
     map_fini(&map);
 }
 

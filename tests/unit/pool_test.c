@@ -126,6 +126,19 @@ Test(pool, last_in_first_out_and_zeroed)
     pool_fini(&p);
 }
 
+Test(pool, a_small_one_takes_little_memory)
+{
+    struct mem m;
+    struct pool p;
+    mem_init(&m, 1 << 20);
+    pool_init(&p, &m, sizeof(struct item), 4);
+    cr_assert_eq(m.used_bytes, 0, "nothing before the first item");
+    (void)pool_take(&p);
+    cr_assert_lt(m.used_bytes, 5 * (sizeof(struct item) + 8));
+    pool_fini(&p);
+    cr_assert_eq(m.blocks, 0);
+}
+
 /* A naive model: who is out, and with which number. */
 Test(pool, agrees_with_a_model)
 {

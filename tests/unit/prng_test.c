@@ -1,4 +1,5 @@
 #include <criterion/criterion.h>
+#include <math.h>
 #include <signal.h>
 
 #include "nucleus/base/prng.h"
@@ -131,6 +132,20 @@ Test(prng, exponential_has_its_shape)
               (unsigned long)(sum / DRAWS));
     cr_expect(below_1 > 125340 && below_1 < 127500, "%u", below_1);
     cr_expect(below_2 > 172170 && below_2 < 173710, "%u", below_2);
+}
+
+/* The table and the line between its points are off by 0.0001 at most. */
+Test(prng, exponential_is_the_logarithm)
+{
+    const uint64_t mean = UINT64_C(1) << 40;
+    struct prng p;
+    prng_init(&p, 1);
+    for (int i = 0; i < 10000; i++) {
+        struct prng same = p;
+        const double u = ldexp((double)prng_next(&same), -64);
+        const double got = ldexp((double)prng_exponential(&p, mean), -40);
+        cr_assert_lt(fabs(got + log(u)), 0.0001, "%g: %g", u, got);
+    }
 }
 
 Test(prng, exponential_at_its_limits)
