@@ -25,17 +25,18 @@ struct site_config {
     uint32_t incarnation; /* persisted before the site is created */
     const char *name;     /* all strings are copied */
     const char *cluster;
-    const char *address;  /* where others reach this site: "host:port" */
-    const char *version;  /* of the program, for status */
+    const char *address; /* where others reach this site: "host:port" */
+    const char *version; /* of the program, for status */
     bool insecure;
-    uint64_t seed;        /* of all chance; from the system in production */
-    uint64_t secret[2];   /* of capabilities; from the system in production */
+    uint64_t seed;      /* of all chance; from the system in production */
+    uint64_t secret[2]; /* of capabilities; from the system in production */
     size_t memory_bytes_max; /* cap of everything the site allocates */
     struct nucleus_limits nucleus;
     struct net_limits net;
     struct member_config member;       /* timings and counts are used */
     struct directory_config directory; /* timings and counts are used */
-    const char *seeds[SITE_SEEDS_MAX]; /* addresses of members to join through */
+    const char
+        *seeds[SITE_SEEDS_MAX]; /* addresses of members to join through */
     uint32_t seed_count;
     struct trace_record *trace_ring; /* TRACE_RING records or NULL; borrowed */
 };
@@ -93,8 +94,8 @@ enum site_log_kind {
     SITE_LOG_REFUSED_US,   /* err, detail */
     SITE_LOG_STRANGER,     /* err, detail: a connection was closed */
     SITE_LOG_REBIRTH,
-    SITE_LOG_ACTOR,        /* an actor could not start: err, name */
-    SITE_LOG_STALL,        /* value: ns */
+    SITE_LOG_ACTOR, /* an actor could not start: err, name */
+    SITE_LOG_STALL, /* value: ns */
 };
 
 struct site_log {
@@ -162,7 +163,8 @@ MUST_USE enum motet_err site_spawn(struct site *s,
                                    const struct motet_supervisor *table,
                                    const char *name, const char *args);
 
-/** The state of a supervisor actor by its name, for tests and checkers; NULL. */
+/** The state of a supervisor actor by its name, for tests and checkers; NULL.
+ */
 void *site_actor_state(struct site *s, const char *name);
 
 /* Read-only looks for status and checkers. */

@@ -1,0 +1,291 @@
+#include <string.h>
+
+#include "inside.h"
+
+void actors_init(struct site *s)
+{
+    list_init(&s->actors);
+    map_init(&s->actor_by_ui, &s->own, prng_next(&s->prng));
+    deadlines_init(&s->timers, &s->own);
+    ring_init(&s->events, &s->own, sizeof(struct actor_event));
+}
+
+static struct motet_self *actor_of(const struct site *s, struct motet_ui ui)
+{
+    return map_get(&s->actor_by_ui, ui.hi, ui.lo);
+}
+
+/* ---- start and end ---------------------------------------------------------
+ */
+
+enum motet_err site_spawn(struct site *s, const struct motet_supervisor *table,
+                          const char *name, const char *args)
+{
+    struct nuc_out out;
+    struct nuc_in in = {
+        .kind = NUC_ACTOR_NEW, .name = name == NULL ? "" : name, .push = true};
+
+    CHECK(table->on_start != NULL);
+    CHECK(table->on_message != NULL);
+    enum motet_err err = site_nuc(s, &in, &out);
+    if (err != MOTET_OK) {
+        return err;
+    }
+    struct motet_self *a = mem_alloc(&s->own, sizeof *a);
+    CHECK(a != NULL);
+    a->site = s;
+    a->table = table;
+    a->ui = out.ui;
+    list_init(&a->timers);
+    memcpy(a->name, in.name, strlen(in.name) + 1);
+    if (table->state_bytes > 0) {
+        a->state = mem_alloc(&s->own, table->state_bytes);
+        CHECK(a->state != NULL);
+    }
+    if (args != NULL) {
+        a->args_bytes = strlen(args) + 1;
+        a->args = mem_alloc(&s->own, a->args_bytes);
+        CHECK(a->args != NULL);
+        memcpy(a->args, args, a->args_bytes);
+    }
+    CHECK(map_put(&s->actor_by_ui, a->ui.hi, a->ui.lo, a));
+    list_append(&s->actors, &a->link);
+    s->starting++;
+    return MOTET_OK;
+}
+
+static void actor_free(struct site *s, struct motet_self *a)
+{
+    list_foreach (it, &a->timers) {
+        struct actor_timer *t = LIST_ENTRY(it, struct actor_timer, link);
+        deadline_clear(&s->timers, &t->deadline);
+        list_remove(&t->link);
+        mem_free(&s->own, t, sizeof *t);
+    }
+    map_remove(&s->actor_by_ui, a->ui.hi, a->ui.lo);
+    list_remove(&a->link);
+    mem_free(&s->own, a->state, a->table->state_bytes);
+    mem_free(&s->own, a->args, a->args_bytes);
+    mem_free(&s->own, a, sizeof *a);
+}
+
+static void actor_stop(struct site *s, struct motet_self *a)
+{
+    struct nuc_out out;
+    struct nuc_in in = {
+        .kind = NUC_ACTOR_END, .actor = a->ui, .news = MOTET_NEWS_CLOSED};
+
+    if (a->started && a->table->on_stop != NULL) {
+        a->table->on_stop(a, a->state);
+    }
+    s->starting -= a->started ? 0 : 1;
+    s->ending -= a->ending ? 1 : 0;
+    enum motet_err err = site_nuc(s, &in, &out);
+    CHECK(err == MOTET_OK);
+    actor_free(s, a);
+}
+
+void actors_fini(struct site *s)
+{
+    struct actor_event *event;
+
+    while ((event = ring_pop(&s->events)) != NULL) {
+        buf_unref(event->e.msg.data);
+    }
+    list_foreach (it, &s->actors) {
+        actor_free(s, LIST_ENTRY(it, struct motet_self, link));
+    }
+    ring_fini(&s->events);
+    deadlines_fini(&s->timers);
+    map_fini(&s->actor_by_ui);
+}
+
+void actors_stop(struct site *s)
+{
+    list_foreach (it, &s->actors) {
+        actor_stop(s, LIST_ENTRY(it, struct motet_self, link));
+    }
+}
+
+static void start_all(struct site *s)
+{
+    list_foreach (it, &s->actors) {
+        struct motet_self *a = LIST_ENTRY(it, struct motet_self, link);
+        if (a->started) {
+            continue;
+        }
+        a->started = true;
+        s->starting--;
+        enum motet_err err = a->table->on_start(a, a->state, a->args);
+        if (err != MOTET_OK) {
+            struct site_log *l =
+                &site_note(s, SITE_LOG, a->name, NULL, NULL)->e.log;
+            l->kind = SITE_LOG_ACTOR;
+            l->err = err;
+            motet_actor_end(a);
+        }
+    }
+}
+
+static void end_all(struct site *s)
+{
+    list_foreach (it, &s->actors) {
+        struct motet_self *a = LIST_ENTRY(it, struct motet_self, link);
+        if (a->ending) {
+            actor_stop(s, a);
+        }
+    }
+}
+
+/* ---- events ----------------------------------------------------------------
+ */
+
+bool actors_take(struct site *s, const struct nuc_effect *e)
+{
+    if (actor_of(s, e->actor) == NULL) {
+        return false;
+    }
+    memcpy(ring_push(&s->events), e, sizeof *e);
+    return true;
+}
+
+static struct motet_view view_of(const struct nuc_effect *e)
+{
+    const struct msg *m = &e->msg;
+    const uint8_t *data = m->data == NULL ? NULL : m->data->data;
+
+    return (struct motet_view){
+        .port = e->port,
+        .source = e->src,
+        .target = e->target,
+        .pi = m->pi,
+        .held = e->held,
+        .seq = e->seq,
+        .remaining_ms = m->remaining_ms,
+        .annex = data,
+        .annex_bytes = m->annex_bytes,
+        .body = data == NULL ? NULL : data + m->annex_bytes,
+        .body_bytes = msg_body_bytes(m),
+    };
+}
+
+static enum motet_event_kind event_kind(const struct nuc_effect *e)
+{
+    switch (e->kind) {
+    case NUC_DELIVER:
+        return MOTET_EVENT_NEWS;
+    case NUC_SENT:
+        return MOTET_EVENT_SENT;
+    case NUC_CALL_DONE:
+        return MOTET_EVENT_CALL_DONE;
+    case NUC_ROOM:
+        return MOTET_EVENT_ROOM;
+    case NUC_CANCELLED:
+        return MOTET_EVENT_CANCELLED;
+    case NUC_PORT_GONE:
+        return MOTET_EVENT_PORT_GONE;
+    case NUC_RECEIVE_END:
+    case NUC_TO_NET:
+    case NUC_NET_CANCEL:
+    case NUC_NET_ROOM:
+    case NUC_NET_PORT_END:
+    case NUC_PUBLISH:
+        break;
+    }
+    CHECK(!"an effect for an actor");
+    return 0;
+}
+
+static void give_event(struct motet_self *a, const struct nuc_effect *e)
+{
+    struct motet_view reply;
+    struct motet_event event = {
+        .kind = event_kind(e),
+        .err = e->err,
+        .port = e->port,
+        .dest = e->dst,
+        .subject = e->subject,
+        .news = e->news,
+        .token = e->token,
+        .call = e->call,
+        .held = e->held,
+        .watch = e->watch,
+    };
+
+    if (a->table->on_event == NULL) {
+        return;
+    }
+    if (e->kind == NUC_CALL_DONE && e->err == MOTET_OK) {
+        reply = view_of(e);
+        event.reply = &reply;
+    }
+    a->table->on_event(a, a->state, &event);
+}
+
+static void run_event(struct site *s, const struct nuc_effect *e)
+{
+    struct motet_self *a = actor_of(s, e->actor);
+
+    if (a == NULL || a->ending) {
+        return;
+    }
+    if (e->kind == NUC_DELIVER && e->msg.kind != MSG_NEWS) {
+        struct motet_view view = view_of(e);
+        a->table->on_message(a, a->state, &view);
+    } else {
+        give_event(a, e);
+    }
+}
+
+static void run_timers(struct site *s)
+{
+    struct deadline *d;
+
+    while ((d = deadlines_pop(&s->timers, s->now_ns)) != NULL) {
+        struct actor_timer *t = CONTAINER_OF(d, struct actor_timer, deadline);
+        struct motet_self *a = t->self;
+        uint64_t id = t->id;
+        list_remove(&t->link);
+        mem_free(&s->own, t, sizeof *t);
+        a->timer_count--;
+        if (a->table->on_timer != NULL && !a->ending) {
+            a->table->on_timer(a, a->state, id);
+        }
+    }
+}
+
+void actors_run(struct site *s)
+{
+    if (s->starting > 0) {
+        start_all(s);
+    }
+    run_timers(s);
+    for (uint32_t i = 0; i < SITE_EVENTS_PER_TICK; i++) {
+        const struct actor_event *event = ring_pop(&s->events);
+        if (event == NULL) {
+            break;
+        }
+        struct nuc_effect e = event->e; /* its slot may be pushed over */
+        run_event(s, &e);
+        buf_unref(e.msg.data);
+    }
+    if (s->ending > 0) {
+        end_all(s);
+    }
+}
+
+bool actors_ready(const struct site *s)
+{
+    return s->starting > 0 || s->ending > 0 || s->events.count > 0;
+}
+
+void *site_actor_state(struct site *s, const char *name)
+{
+    list_foreach (it, &s->actors) {
+        struct motet_self *a = LIST_ENTRY(it, struct motet_self, link);
+        if (strcmp(a->name, name) == 0) {
+            return a->state;
+        }
+    }
+    return NULL;
+}

@@ -1,0 +1,383 @@
+#include <string.h>
+
+#include "inside.h"
+#include "nucleus/base/ui.h"
+#include "proto/arena.h"
+#include "proto/control.pb-c.h"
+
+/* The actor behind the control port. It answers with what the machines hold,
+ * a page at a time; it changes nothing. */
+
+enum {
+    PAGE_ITEMS = 64,
+    GROUP_PAGE_ITEMS = 16,
+    GROUP_MEMBERS_MAX = 256,
+};
+
+typedef Motet__ControlReply reply_t;
+typedef Motet__ControlRequest request_t;
+
+/* All that a reply can point to; freed when it is packed. */
+struct page {
+    reply_t reply;
+    Motet__ControlSite site;
+    Motet__ControlMember members[PAGE_ITEMS];
+    Motet__ControlMember *member_list[PAGE_ITEMS];
+    Motet__ControlLink links[PAGE_ITEMS];
+    Motet__ControlLink *link_list[PAGE_ITEMS];
+    struct net_link_stats stats[PAGE_ITEMS];
+    Motet__ControlPort ports[PAGE_ITEMS];
+    Motet__ControlPort *port_list[PAGE_ITEMS];
+    Motet__ControlGroup groups[GROUP_PAGE_ITEMS];
+    Motet__ControlGroup *group_list[GROUP_PAGE_ITEMS];
+    char group_names[GROUP_PAGE_ITEMS][MOTET_NAME_MAX + 1];
+    Motet__ControlGroupMember group_members[GROUP_PAGE_ITEMS]
+                                           [GROUP_MEMBERS_MAX];
+    Motet__ControlGroupMember
+        *group_member_list[GROUP_PAGE_ITEMS][GROUP_MEMBERS_MAX];
+};
+
+static uint64_t age_ms(const struct site *s, uint64_t since_ns)
+{
+    return since_ns >= s->now_ns ? 0 : (s->now_ns - since_ns) / 1000000;
+}
+
+/* protobuf-c keeps strings as char *; it does not write to them. */
+static char *text(const char *borrowed)
+{
+    union {
+        const char *in;
+        char *out;
+    } u = {.in = borrowed == NULL ? "" : borrowed};
+    return u.out;
+}
+
+#define SET(msg, field, value)  \
+    do {                        \
+        (msg)->has_##field = 1; \
+        (msg)->field = (value); \
+    } while (0)
+
+/* ---- the answers -----------------------------------------------------------
+ */
+
+static void answer_status(struct site *s, struct page *p)
+{
+    Motet__ControlSite *m = &p->site;
+    struct nuc_counts n = nucleus_counts(s->nucleus);
+    uint64_t lowest;
+
+    motet__control_site__init(m);
+    p->reply.site = m;
+    SET(m, site, s->cfg.site);
+    SET(m, incarnation, s->cfg.incarnation);
+    m->name = s->name;
+    m->cluster = s->cluster;
+    m->address = s->address;
+    m->version = s->version;
+    SET(m, insecure, s->cfg.insecure);
+    SET(m, uptime_ms, age_ms(s, s->born_ns));
+    SET(m, alive, members_alive(s->members, &lowest));
+    SET(m, members_view, members_view(s->members));
+    SET(m, directory_view, directory_view(s->directory));
+    SET(m, memory_bytes, s->mem.used_bytes);
+    SET(m, memory_peak_bytes, s->mem.peak_bytes);
+    SET(m, memory_cap_bytes, s->mem.cap_bytes);
+    SET(m, ports, n.ports);
+    SET(m, actors, n.actors);
+    SET(m, groups, n.groups);
+    SET(m, calls, n.calls);
+    SET(m, held, n.held);
+    SET(m, queued, n.queued_msgs);
+    SET(m, sent, n.sent);
+    SET(m, delivered, n.delivered);
+    SET(m, refused, n.refused);
+    SET(m, maybe, n.maybe);
+    SET(m, lost, n.lost);
+}
+
+static void answer_members(struct site *s, const request_t *q, struct page *p)
+{
+    struct member_info info;
+    uint64_t at = q->after_hi;
+
+    p->reply.members = p->member_list;
+    while (members_next(s->members, at, &info)) {
+        if (p->reply.n_members == PAGE_ITEMS) {
+            SET(&p->reply, more, 1);
+            return;
+        }
+        Motet__ControlMember *m = &p->members[p->reply.n_members];
+        p->member_list[p->reply.n_members++] = m;
+        motet__control_member__init(m);
+        SET(m, site, info.site);
+        SET(m, incarnation, info.incarnation);
+        SET(m, state, (uint32_t)info.state);
+        SET(m, session, info.session || info.site == s->cfg.site);
+        SET(m, since_ms, age_ms(s, info.since_ns));
+        SET(m, rtt_ns, info.rtt_ns);
+        m->name = text(info.name);
+        m->address = text(info.address);
+        at = info.site;
+    }
+}
+
+static void fill_link(const struct site *s, const struct net_link_stats *l,
+                      Motet__ControlLink *m)
+{
+    motet__control_link__init(m);
+    SET(m, site, l->site);
+    SET(m, incarnation, l->incarnation);
+    SET(m, up, l->up);
+    SET(m, up_ms, l->up ? age_ms(s, l->up_since_ns) : 0);
+    SET(m, rtt_ns, l->rtt_ns);
+    SET(m, tx_packets, l->tx_packets);
+    SET(m, rx_packets, l->rx_packets);
+    SET(m, tx_bytes, l->tx_bytes);
+    SET(m, rx_bytes, l->rx_bytes);
+    SET(m, tx_fragments, l->tx_fragments);
+    SET(m, rx_fragments, l->rx_fragments);
+    SET(m, retrans, l->retrans);
+    SET(m, dups, l->dups);
+    SET(m, naks, l->naks);
+    SET(m, breaks, l->breaks);
+    SET(m, flows_out, l->flows_out);
+    SET(m, flows_in, l->flows_in);
+    SET(m, backlog_bytes, l->backlog_bytes);
+}
+
+static void answer_links(struct site *s, const request_t *q, struct page *p)
+{
+    uint64_t at = q->after_hi;
+    struct net_link_stats stats;
+
+    p->reply.links = p->link_list;
+    while (netmgr_next_link(s->netmgr, at, &stats)) {
+        if (p->reply.n_links == PAGE_ITEMS) {
+            SET(&p->reply, more, 1);
+            return;
+        }
+        size_t i = p->reply.n_links++;
+        p->stats[i] = stats;
+        p->link_list[i] = &p->links[i];
+        fill_link(s, &p->stats[i], &p->links[i]);
+        p->links[i].name = p->stats[i].name;
+        p->links[i].address = p->stats[i].addr;
+        at = stats.site;
+    }
+}
+
+static bool fill_port(struct site *s, struct motet_ui ui, Motet__ControlPort *m)
+{
+    struct nuc_out out;
+    struct nuc_in in = {.kind = NUC_PORT_INFO, .port = ui};
+
+    if (site_nuc(s, &in, &out) != MOTET_OK) {
+        return false;
+    }
+    motet__control_port__init(m);
+    SET(m, hi, ui.hi);
+    SET(m, lo, ui.lo);
+    m->actor = text(out.port.actor_name);
+    SET(m, enabled, out.port.attr.enabled);
+    SET(m, priority, out.port.attr.priority);
+    SET(m, queue_msgs, out.port.queue_msgs);
+    SET(m, queue_msgs_max, out.port.attr.queue_msgs_max);
+    SET(m, queue_bytes, out.port.queue_bytes);
+    SET(m, queue_bytes_max, out.port.attr.queue_bytes_max);
+    SET(m, waiting, out.port.waiting);
+    SET(m, seq, out.port.seq);
+    SET(m, oldest_ms,
+        out.port.oldest_ns == 0 ? 0 : age_ms(s, out.port.oldest_ns));
+    return true;
+}
+
+static void add_port(struct site *s, struct motet_ui ui, struct page *p)
+{
+    Motet__ControlPort *m = &p->ports[p->reply.n_ports];
+
+    if (fill_port(s, ui, m)) {
+        p->port_list[p->reply.n_ports++] = m;
+    }
+}
+
+static void answer_ports(struct site *s, const request_t *q, struct page *p)
+{
+    struct motet_ui at = {q->after_hi, q->after_lo};
+
+    p->reply.ports = p->port_list;
+    while (nucleus_next_port(s->nucleus, at, &at)) {
+        if (p->reply.n_ports == PAGE_ITEMS) {
+            SET(&p->reply, more, 1);
+            return;
+        }
+        add_port(s, at, p);
+    }
+}
+
+static void answer_port(struct site *s, const request_t *q, struct page *p)
+{
+    p->reply.ports = p->port_list;
+    add_port(s, (struct motet_ui){q->after_hi, q->after_lo}, p);
+    if (p->reply.n_ports == 0) {
+        SET(&p->reply, err, MOTET_E_NO_PORT);
+    }
+}
+
+static void add_group(struct site *s, struct motet_ui ui, const char *name,
+                      uint32_t members, struct page *p)
+{
+    size_t i = p->reply.n_groups++;
+    Motet__ControlGroup *g = &p->groups[i];
+    struct nuc_out out;
+    struct nuc_in in = {.kind = NUC_GROUP_LIST, .dest = {.target = ui}};
+
+    p->group_list[i] = g;
+    motet__control_group__init(g);
+    SET(g, hi, ui.hi);
+    SET(g, lo, ui.lo);
+    memcpy(p->group_names[i], name, strnlen(name, MOTET_NAME_MAX));
+    g->name = p->group_names[i];
+    SET(g, member_count, members);
+    g->members = p->group_member_list[i];
+    while (g->n_members < GROUP_MEMBERS_MAX &&
+           site_nuc(s, &in, &out) == MOTET_OK) {
+        Motet__ControlGroupMember *m = &p->group_members[i][g->n_members];
+        p->group_member_list[i][g->n_members++] = m;
+        motet__control_group_member__init(m);
+        SET(m, hi, out.member.port.hi);
+        SET(m, lo, out.member.port.lo);
+        SET(m, site, out.member.site);
+        in.index++;
+    }
+}
+
+static void answer_groups(struct site *s, const request_t *q, struct page *p)
+{
+    struct motet_ui at = {q->after_hi, q->after_lo};
+    const char *name;
+    uint32_t members;
+
+    p->reply.groups = p->group_list;
+    while (nucleus_next_group(s->nucleus, at, &at, &name, &members)) {
+        if (p->reply.n_groups == GROUP_PAGE_ITEMS) {
+            SET(&p->reply, more, 1);
+            return;
+        }
+        add_group(s, at, name, members, p);
+    }
+}
+
+static void answer_group(struct site *s, const request_t *q, struct page *p)
+{
+    struct motet_ui want = {q->after_hi, q->after_lo};
+    struct motet_ui at = {0, 0};
+    const char *name;
+    uint32_t members;
+
+    if (q->name != NULL && ui_name_ok(q->name)) {
+        want = ui_of_name(q->name);
+    }
+    p->reply.groups = p->group_list;
+    while (nucleus_next_group(s->nucleus, at, &at, &name, &members)) {
+        if (ui_equal(at, want)) {
+            add_group(s, at, name, members, p);
+            return;
+        }
+    }
+    SET(&p->reply, err, MOTET_E_NO_GROUP);
+}
+
+static void answer(struct site *s, const request_t *q, struct page *p)
+{
+    switch (q->op) {
+    case MOTET__CONTROL_REQUEST__OP__PING:
+        SET(&p->reply, body, q->body);
+        break;
+    case MOTET__CONTROL_REQUEST__OP__STATUS:
+        answer_status(s, p);
+        break;
+    case MOTET__CONTROL_REQUEST__OP__MEMBERS:
+        answer_members(s, q, p);
+        break;
+    case MOTET__CONTROL_REQUEST__OP__LINKS:
+        answer_links(s, q, p);
+        break;
+    case MOTET__CONTROL_REQUEST__OP__PORTS:
+        answer_ports(s, q, p);
+        break;
+    case MOTET__CONTROL_REQUEST__OP__PORT:
+        answer_port(s, q, p);
+        break;
+    case MOTET__CONTROL_REQUEST__OP__GROUPS:
+        answer_groups(s, q, p);
+        break;
+    case MOTET__CONTROL_REQUEST__OP__GROUP:
+        answer_group(s, q, p);
+        break;
+    case _MOTET__CONTROL_REQUEST__OP_IS_INT_SIZE:
+    default:
+        SET(&p->reply, err, MOTET_E_INVALID);
+        break;
+    }
+}
+
+/* ---- the actor -------------------------------------------------------------
+ */
+
+static void send_reply(struct motet_self *self, uint64_t held,
+                       const reply_t *reply)
+{
+    struct mem *mem = &self->site->own;
+    size_t size = motet__control_reply__get_packed_size(reply);
+    uint8_t *bytes = size == 0 ? NULL : mem_alloc(mem, size);
+    struct motet_out out = {.body = {.data = bytes, .size = size}};
+
+    CHECK(size == 0 || bytes != NULL);
+    if (size > 0) {
+        motet__control_reply__pack(reply, bytes);
+    }
+    enum motet_err err = motet_actor_reply(self, held, &out);
+    (void)err; /* the caller gave up, or its deadline tells it */
+    mem_free(mem, bytes, size);
+}
+
+static void on_message(struct motet_self *self, void *state,
+                       const struct motet_view *view)
+{
+    struct site *s = self->site;
+    (void)state;
+
+    if (view->held == 0) {
+        return;
+    }
+    struct page *p = mem_alloc(&s->own, sizeof *p);
+    CHECK(p != NULL);
+    motet__control_reply__init(&p->reply);
+    const ProtobufCMessage *m =
+        arena_unpack(s->ctl, &motet__control_request__descriptor, view->body,
+                     view->body_bytes);
+    if (m == NULL) {
+        SET(&p->reply, err, MOTET_E_INVALID);
+    } else {
+        answer(s, (const request_t *)m, p);
+    }
+    send_reply(self, view->held, &p->reply);
+    mem_free(&s->own, p, sizeof *p);
+}
+
+static enum motet_err on_start(struct motet_self *self, void *state,
+                               const char *args)
+{
+    struct motet_cap cap;
+    (void)state;
+    (void)args;
+
+    return motet_actor_port_new(self, &cap);
+}
+
+const struct motet_supervisor site_control = {
+    .name = "control",
+    .on_start = on_start,
+    .on_message = on_message,
+};

@@ -1,0 +1,192 @@
+#ifndef SITE_INSIDE_H
+#define SITE_INSIDE_H
+
+#include "nucleus/base/deadline.h"
+#include "nucleus/base/list.h"
+#include "nucleus/base/map.h"
+#include "nucleus/base/prng.h"
+#include "proto/wire.h"
+#include "ring.h"
+#include "site.h"
+
+/* The inside of a site.
+ *
+ *   conns.c    bytes of connections <-> frames
+ *   route.c    the effects of each machine -> inputs of the others
+ *   actors.c   runs the supervisor actors
+ *   self.c     what an actor can do (motet/supervisor.h)
+ *   control.c  the actor behind the control port
+ *   site.c     the interface, and the order of things in a turn */
+
+enum {
+    SITE_EVENTS_PER_TICK = 4096,  /* then the loop sees the network again */
+    SITE_OUT_BYTES_MAX = 8 << 20, /* of a connection, not yet taken */
+    SITE_TIMERS_MAX = 64,         /* of an actor */
+};
+
+struct conn {
+    struct list link;
+    struct list dirty; /* has bytes to write */
+    uint64_t id;
+    bool datagram;
+    bool known; /* its HELLO was read */
+    bool dead;  /* closed by us; nothing more is read */
+    uint8_t *in;
+    size_t in_size;
+    size_t in_capacity;
+    uint8_t *out;
+    size_t out_at;
+    size_t out_size;
+    size_t out_capacity;
+    size_t packet; /* datagram: where the length of the open packet stands */
+};
+
+/* A site_effect with the strings it points to. */
+struct site_note {
+    struct site_effect e;
+    char name[MOTET_NAME_MAX + 1];
+    char addr[NET_ADDR_MAX + 1];
+    char detail[128];
+};
+
+struct motet_self {
+    struct list link;
+    struct list timers;
+    struct site *site;
+    const struct motet_supervisor *table;
+    struct motet_ui ui;
+    void *state;
+    uint32_t timer_count;
+    bool started;
+    bool ending;
+    char name[MOTET_NAME_MAX + 1];
+    char *args; /* NUL-terminated or NULL */
+    size_t args_bytes;
+};
+
+struct actor_timer {
+    struct list link;
+    struct deadline deadline;
+    struct motet_self *self;
+    uint64_t id;
+};
+
+/* What waits for an actor: an effect of the nucleus, or a SENT that the nucleus
+ * settled at once. */
+struct actor_event {
+    struct nuc_effect e;
+};
+
+struct site {
+    struct site_config cfg; /* its strings are below */
+    struct mem mem;         /* capped: the machines and the buffers */
+    struct mem own;         /* rings and actors */
+    struct trace trace;
+    struct prng prng;
+    uint64_t now_ns;
+    uint64_t born_ns;
+
+    struct nucleus *nucleus;
+    struct netmgr *netmgr;
+    struct members *members;
+    struct directory *directory;
+    struct wire_arena *frames; /* of the frame being read */
+    struct wire_arena *ctl;    /* of the CTL message being read */
+
+    struct list conns;
+    struct list dirty;
+    struct map conn_by_id;
+    struct conn *written; /* whose bytes site_effect() lent out */
+
+    struct ring notes;        /* struct site_note */
+    struct ring attached;     /* struct nuc_effect */
+    struct site_note current; /* lent out by site_effect() */
+    struct nuc_effect current_actor;
+
+    struct list actors;
+    struct map actor_by_ui;
+    struct deadlines timers;
+    struct ring events; /* struct actor_event */
+    uint32_t starting;  /* actors whose on_start has not run */
+    uint32_t ending;    /* actors that asked to end */
+    bool flush;         /* something was given to the network manager */
+    bool reborn;        /* SITE_REBIRTH was given */
+
+    /* The send that a nucleus operation is doing: a refusal that comes back
+     * before the operation ends is its result, not an event. */
+    struct {
+        bool active;
+        struct motet_ui actor;
+        uint64_t token;
+        enum motet_err err;
+    } sending;
+    enum motet_err publish_err;
+
+    char name[MOTET_NAME_MAX + 1];
+    char cluster[MOTET_NAME_MAX + 1];
+    char address[NET_ADDR_MAX + 1];
+    char version[64];
+};
+
+/* ---- conns.c ---------------------------------------------------------------
+ */
+
+void conns_init(struct site *s);
+void conns_fini(struct site *s);
+void conn_up(struct site *s, const struct site_in *in);
+void conn_down(struct site *s, uint64_t id);
+void conn_bytes(struct site *s, const struct site_in *in);
+/** Appends a frame; an unknown connection is ignored. */
+void conn_frame(struct site *s, uint64_t id, const struct net_frame *f);
+/** Closes it for good: what is written goes out first. */
+void conn_close(struct site *s, uint64_t id);
+/** The next bytes to write, as an effect. @return false when there are none */
+bool conn_take(struct site *s, struct site_effect *e);
+/** Takes back what conn_take() lent. */
+void conn_taken(struct site *s);
+
+/* ---- route.c ---------------------------------------------------------------
+ */
+
+/** Carries effects from machine to machine until all are quiet. */
+void site_settle(struct site *s);
+/** One step of the network manager; refusals are not expected of this kind. */
+void site_net(struct site *s, struct net_in *in);
+/** A nucleus operation for an actor, settled. */
+enum motet_err site_nuc(struct site *s, struct nuc_in *in, struct nuc_out *out);
+/** A note to be given out: strings may be NULL. */
+struct site_note *site_note(struct site *s, enum site_effect_kind kind,
+                            const char *name, const char *addr,
+                            const char *detail);
+
+/* ---- actors.c --------------------------------------------------------------
+ */
+
+void actors_init(struct site *s);
+/** Frees all without on_stop(). */
+void actors_fini(struct site *s);
+/** on_stop() and the end of all. */
+void actors_stop(struct site *s);
+/** Starts, timers and at most SITE_EVENTS_PER_TICK events. */
+void actors_run(struct site *s);
+/** Work that is due now? */
+bool actors_ready(const struct site *s);
+/** Whether the effect was for a supervisor actor; then it was taken. */
+bool actors_take(struct site *s, const struct nuc_effect *e);
+
+/* ---- control.c -------------------------------------------------------------
+ */
+
+extern const struct motet_supervisor site_control;
+
+static inline uint64_t site_after_ms(const struct site *s, int64_t timeout_ms)
+{
+    const uint64_t ms_ns = 1000000;
+
+    if (timeout_ms < 0 || (uint64_t)timeout_ms > UINT64_MAX / ms_ns / 2) {
+        return DEADLINE_NEVER;
+    }
+    return s->now_ns + (uint64_t)timeout_ms * ms_ns;
+}
+
+#endif
