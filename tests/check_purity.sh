@@ -10,7 +10,7 @@ set -euo pipefail
 memory='calloc|malloc|realloc|free|abort'
 bytes='memcpy|memmove|memset|memcmp|strlen|strnlen|strcmp|strncmp'
 fortified='__(memcpy|memmove|memset)_chk|__stack_chk_fail'
-sanitizers='__(asan|ubsan|tsan|lsan|sanitizer|sancov|gcov|llvm)_.*'
+sanitizers='__(asan|ubsan|tsan|lsan|sanitizer|sancov|llvm)_.*|__gcov.*'
 linker='_GLOBAL_OFFSET_TABLE_|__tls_get_addr|__start_.*|__stop_.*'
 common="$memory|$bytes|$fortified|$sanitizers|$linker"
 only_base='stderr|fprintf|__fprintf_chk|snprintf|__snprintf_chk'
