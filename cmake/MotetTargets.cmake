@@ -177,6 +177,7 @@ function(motet_libs_of SOURCE OUT)
             "netmgr/uv/:netmgr_uv"
             "sites/host/:host"
             "deploy/sim/:sim"
+            "deploy/check/:check"
             "tests/support/:test_support"
             "nucleus/api/:motet_static"
             "motet/(motet|site|ipc|actor|port|group|api)[a-z_]*\\.h:motet_static")

@@ -23,9 +23,10 @@ LAYERS = {
     "sites/site": ["nucleus/base", *MACHINES, "proto"],
     "nucleus/api": ["nucleus/base", "proto", "<api>"],
     "netmgr/uv": PURE,
-    "deploy/sim": [*PURE, "<api>"],
+    "deploy/check": ["nucleus/base"],
+    "deploy/sim": [*PURE, "deploy/check", "<api>"],
     "sites/host": [*PURE, "netmgr/uv", "nucleus/api", "<api>"],
-    "tools": [*PURE, "nucleus/api", "deploy/sim", "<api>"],
+    "tools": [*PURE, "nucleus/api", "deploy/check", "deploy/sim", "<api>"],
 }
 
 # The words shared by every layer, as if they were in nucleus/base.
