@@ -2,7 +2,7 @@
 
 #include "nucleus/base/check.h"
 
-#define TEXT(name, ran, text) [MOTET_E_##name] = text,
+#define TEXT(name, ran, text) [MOTET_E_##name] = (text),
 static const char *const texts[MOTET_E_COUNT] = {[MOTET_OK] = "success",
                                                  MOTET_ERRORS(TEXT)};
 #undef TEXT
