@@ -37,8 +37,7 @@ MUST_USE ProtobufCMessage *arena_unpack(struct wire_arena *a,
                                         const ProtobufCMessageDescriptor *type,
                                         const uint8_t *data, size_t size);
 
-/* ---- What all messages need -------------------------------------------------
- */
+/* ---- What all messages need ---- */
 
 /* Zero is absent. */
 #define PB_PUT(msg, field, value) \
