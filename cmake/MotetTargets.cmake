@@ -177,6 +177,7 @@ function(motet_libs_of SOURCE OUT)
             "netmgr/uv/:netmgr_uv"
             "sites/host/:host"
             "deploy/sim/:sim"
+            "deploy/pki/:pki"
             "deploy/check/:check"
             "tests/support/:test_support"
             "nucleus/api/:motet_static"
