@@ -69,7 +69,7 @@ struct member_case {
     const char *why;
     uint32_t kind;
     size_t updates;
-    uint64_t no_site;
+    bool no_site, no_state;
     uint32_t state;
     const char *name;
     size_t name_size;
@@ -87,6 +87,7 @@ static bool member_taken(const struct member_case *m)
     SET(&member, kind, m->kind != 0 ? m->kind : MEMBER_GOSSIP);
     SET(&update, site, m->no_site ? 0 : 1);
     SET(&update, state, m->state != 0 ? m->state : MEMBER_ALIVE);
+    update.has_state = !m->no_state;
     SET(&update, name, bytes_of("paris", 5));
     SET(&update, address, bytes_of("h:1", 3));
     if (m->name != NULL) {
@@ -107,7 +108,8 @@ static bool member_taken(const struct member_case *m)
 static const struct member_case member_refusals[] = {
     {.why = "a kind past the last", .kind = MEMBER_SYNC + 1},
     {.why = "one update too many", .updates = MEMBER_UPDATES_MAX + 1},
-    {.why = "site 0", .no_site = 1},
+    {.why = "site 0", .no_site = true},
+    {.why = "no state", .no_state = true},
     {.why = "a state past the last", .state = MEMBER_LEFT + 1},
     {.why = "a state far off", .state = UINT32_MAX},
     {.why = "no name", .name = "", .name_size = 0},
@@ -310,6 +312,11 @@ Test(wire_ctl, a_member_is_a_port_in_a_group)
     r.subject = (struct motet_ui){0, 0};
     cr_expect_not(record_taken(r), "nobody");
     r.subject = port;
+    r.kind = 0;
+    cr_expect_not(record_taken(r), "of no kind");
+    r.kind = RECORD_OWNER + 1;
+    cr_expect_not(record_taken(r), "of a kind past the last");
+    r.kind = RECORD_MEMBER;
     r.version = 0;
     cr_expect_not(record_taken(r), "version 0");
 }
@@ -332,8 +339,7 @@ Test(wire_ctl, an_owner_has_a_port_and_no_group)
     r.subject = ui_of_control(7);
     cr_expect_not(record_taken(r), "a control port");
     r = good;
-    r.kind = 0;
-    cr_expect_not(record_taken(r), "of no kind");
+    r.subject = port;
     r.kind = RECORD_OWNER + 1;
     cr_expect_not(record_taken(r), "of a kind past the last");
 }
@@ -463,6 +469,13 @@ Test(wire_ctl, a_delta_at_the_limits_comes_back)
     for (uint32_t i = 0; i < DIR_RECORDS_MAX; i++) {
         same_record(&records[i], &c.dir->records[i]);
     }
+}
+
+Test(wire_ctl, a_digest_names_its_authors)
+{
+    const uint8_t nobody[] = {0x12, 4, 0x08, DIR_DIGEST, 0x52, 0};
+    struct wire_ctl c;
+    cr_expect_not(decode(nobody, sizeof nobody, &c));
 }
 
 Test(wire_ctl, a_digest_at_the_limits_comes_back)

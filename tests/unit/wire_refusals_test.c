@@ -1,3 +1,4 @@
+#include "proto/motet.pb-c.h"
 #include "proto/wire.h"
 #include "wire_samples.h"
 
@@ -29,10 +30,12 @@ static const struct refusal {
     {"a CTL past the limit", "most ctl", 4, 1},
     {"DATA shorter than its header", "empty send", 4, 23},
     {"DATA shorter than its extension", "send", 1, 0x80 | NET_DATA_ASK},
+    {"DATA without its extension", "empty send", 1, 0x80},
     {"a PONG of 16 MiB", "pong", 7, 1},
     {"an annex past the limit", "send", 14, MOTET_ANNEX_MAX + 1},
     {"an annex larger than all", "empty send", 14, 1},
     {"a message of no kind", "send", 15, 0},
+    {"a message of no kind, extended", "last fragment", 15, 0},
     {"a message kind past the last", "last fragment", 15, MSG_KIND_COUNT},
     {"a message kind of 255", "last fragment", 15, 255},
     {"a request without extension", "send", 15, MSG_REQUEST},
@@ -139,4 +142,148 @@ Test(wire_refusals, a_hello_has_a_limit)
         cr_expect_eq(decode(wire, past, known, &f), WIRE_BAD);
         cr_expect_eq(decode(wire, 8, known, &f), WIRE_BAD, "seen at once");
     }
+}
+
+Test(wire_refusals, a_size_out_of_range_is_seen_at_once)
+{
+    struct net_frame f;
+    for (size_t i = 0; i < ARRAY_LEN(samples); i++) {
+        const enum net_frame_kind kind = samples[i].f.kind;
+        const uint8_t prefix[8] = {(uint8_t)kind, 0, 0, 0, 0xff, 0xff};
+        cr_expect_eq(decode(prefix, 8, true, &f), WIRE_BAD, "%s",
+                     samples[i].name);
+    }
+    const uint8_t shorter[8] = {NET_PING, 0, 0, 0, 7};
+    cr_expect_eq(decode(shorter, 8, true, &f), WIRE_BAD);
+}
+
+/* The frame in `wire`, `extra` zeroes longer. */
+static enum wire_result longer(size_t size, uint8_t extra)
+{
+    struct net_frame f;
+    memset(wire + size, 0, extra);
+    wire[4] = (uint8_t)(wire[4] + extra);
+    return decode(wire, size + extra, true, &f);
+}
+
+Test(wire_refusals, a_void_carries_nothing)
+{
+    size_t size = encode(sample("void"));
+    cr_expect_eq(longer(size, 1), WIRE_BAD, "bytes");
+    size = encode(sample("void"));
+    wire[1] |= 0x80;
+    cr_expect_eq(longer(size, 48), WIRE_BAD, "an extension");
+}
+
+Test(wire_refusals, fragments_that_never_end)
+{
+    struct net_frame f;
+    size_t size = encode(sample("empty send"));
+    wire[1] = NET_DATA_MORE;
+    wire[24] = 1;
+    cr_expect_eq(decode(wire, size, true, &f), WIRE_BAD, "empty, more");
+    wire[1] = 0;
+    wire[28] = 1;
+    cr_expect_eq(decode(wire, size, true, &f), WIRE_BAD, "empty, at the end");
+
+    /* offset + size is 16,383 in 32 bits */
+    size = encode(sample("last fragment"));
+    wire[1] |= NET_DATA_MORE;
+    wire[29] = 0xff;
+    cr_expect_eq(decode(wire, size, true, &f), WIRE_BAD, "wraps around");
+}
+
+/* ---- HELLO and REFUSE ------------------------------------------------------
+ */
+
+static enum wire_result take_hello(const struct net_hello *h)
+{
+    const struct net_frame f = {.kind = NET_HELLO, .u.hello = h};
+    struct net_frame g;
+    return decode(wire, encode(&f), false, &g);
+}
+
+#define REFUSES_HELLO(...)                                          \
+    do {                                                            \
+        struct net_hello h = hello_most;                            \
+        cr_assert_eq(take_hello(&h), WIRE_FRAME);                   \
+        __VA_ARGS__;                                                \
+        cr_expect_eq(take_hello(&h), WIRE_BAD, "%s", #__VA_ARGS__); \
+    } while (0)
+
+Test(wire_refusals, a_hello_of_bad_fields)
+{
+    REFUSES_HELLO(h.version_min = 0);
+    REFUSES_HELLO(h.version_max--);
+    REFUSES_HELLO(h.site = 0);
+    REFUSES_HELLO(h.incarnation = 0);
+    REFUSES_HELLO(h.lane = NET_LANE_COUNT);
+    REFUSES_HELLO(h.name[0] = '\0');
+    REFUSES_HELLO(h.name[3] = '!');
+    REFUSES_HELLO(h.cluster[0] = '\0');
+    REFUSES_HELLO(h.cluster[3] = ' ');
+    REFUSES_HELLO(h.address[3] = ' ');
+    REFUSES_HELLO(h.address[3] = '\n');
+}
+
+static enum wire_result take_raw(enum net_frame_kind kind,
+                                 const ProtobufCMessage *m)
+{
+    struct net_frame f;
+    const size_t size = protobuf_c_message_pack(m, wire + 8);
+    memset(wire, 0, 8);
+    wire[0] = (uint8_t)kind;
+    wire[4] = (uint8_t)size;
+    wire[5] = (uint8_t)(size >> 8);
+    return decode(wire, size + 8, false, &f);
+}
+
+Test(wire_refusals, a_hello_that_does_not_fit_our_struct)
+{
+    static uint8_t text[NET_ADDR_MAX + 1] = "name";
+    Motet__Hello m = MOTET__HELLO__INIT;
+
+    memset(text + 4, 'x', sizeof text - 4);
+    m.has_version_min = m.has_version_max = m.has_site = m.has_incarnation = 1;
+    m.version_min = m.version_max = m.incarnation = 1;
+    m.site = 1;
+    m.has_name = m.has_cluster = m.has_address = 1;
+    m.name = m.cluster = m.address = (ProtobufCBinaryData){63, text};
+    cr_assert_eq(take_raw(NET_HELLO, &m.base), WIRE_FRAME);
+    m.version_max = UINT16_MAX + 1;
+    cr_expect_eq(take_raw(NET_HELLO, &m.base), WIRE_BAD, "version");
+    m.version_max = 1;
+    m.name.len = 64;
+    cr_expect_eq(take_raw(NET_HELLO, &m.base), WIRE_BAD, "name");
+    m.name.len = 63;
+    m.cluster.len = 64;
+    cr_expect_eq(take_raw(NET_HELLO, &m.base), WIRE_BAD, "cluster");
+    m.cluster.len = 63;
+    m.address.len = 64;
+    cr_expect_eq(take_raw(NET_HELLO, &m.base), WIRE_BAD, "address");
+    m.address.len = 63;
+    text[62] = 0;
+    cr_expect_eq(take_raw(NET_HELLO, &m.base), WIRE_BAD, "NUL");
+}
+
+Test(wire_refusals, a_refuse_says_why)
+{
+    static uint8_t text[128];
+    Motet__Refuse m = MOTET__REFUSE__INIT;
+
+    memset(text, 'x', sizeof text);
+    m.has_err = m.has_detail = 1;
+    m.err = MOTET_E_COUNT - 1;
+    m.detail = (ProtobufCBinaryData){127, text};
+    cr_assert_eq(take_raw(NET_REFUSE, &m.base), WIRE_FRAME);
+    m.detail.len = 128;
+    cr_expect_eq(take_raw(NET_REFUSE, &m.base), WIRE_BAD, "long detail");
+    m.detail.len = 3;
+    text[1] = '\033';
+    cr_expect_eq(take_raw(NET_REFUSE, &m.base), WIRE_BAD, "escape");
+    m.has_detail = 0;
+    m.err = MOTET_OK;
+    cr_expect_eq(take_raw(NET_REFUSE, &m.base), WIRE_BAD, "no error");
+    m.err = MOTET_E_COUNT;
+    cr_expect_eq(take_raw(NET_REFUSE, &m.base), WIRE_BAD, "past the last");
 }
