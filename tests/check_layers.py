@@ -11,7 +11,7 @@ import re
 import sys
 
 MACHINES = ["nucleus/core", "netmgr/core", "sites/core"]
-PURE = ["nucleus/base", *MACHINES, "proto", "sites/site"]
+PURE = ["nucleus/base", *MACHINES, "proto", "sites/site", "sites/actors"]
 
 # Folder: the folders whose headers it may include, besides its own.
 LAYERS = {
@@ -22,6 +22,7 @@ LAYERS = {
     "proto": ["nucleus/base", "netmgr/core", "sites/core"],
     "sites/site": ["nucleus/base", *MACHINES, "proto"],
     "nucleus/api": ["nucleus/base", "proto", "<api>"],
+    "sites/actors": ["nucleus/base"],
     "netmgr/uv": PURE,
     "deploy/check": ["nucleus/base"],
     "deploy/sim": [*PURE, "deploy/check", "<api>"],

@@ -155,10 +155,10 @@ static enum motet_err fill(struct site *s, const struct motet_out *out,
     if (m->data == NULL) {
         return MOTET_E_NO_MEMORY;
     }
-    if (annex > 0) {
+    if (annex > 0 && out->annex.data != NULL) {
         memcpy(m->data->data, out->annex.data, annex);
     }
-    if (body > 0) {
+    if (body > 0 && out->body.data != NULL) {
         memcpy(m->data->data + annex, out->body.data, body);
     }
     return MOTET_OK;

@@ -12,15 +12,17 @@
  * of those calls.
  *
  * An actor has the clock and the chance of its site (motet_actor_now_ns(),
- * motet_actor_random()) and must use no other, or its runs cannot be repeated. */
+ * motet_actor_random()) and must use no other, or its runs cannot be repeated.
+ */
 
 struct motet_self;
 
 /* A message handed to an actor. All pointers are borrowed until the function
  * returns. */
 struct motet_view {
-    struct motet_ui port;   /* of mine, that it came on */
-    struct motet_ui source; /* whose it is: a reply to a plain send goes there */
+    struct motet_ui port; /* of mine, that it came on */
+    struct motet_ui
+        source; /* whose it is: a reply to a plain send goes there */
     struct motet_ui target; /* as the sender wrote it: a group, or zero */
     struct motet_pi pi;     /* of the sender, stamped by its nucleus */
     uint64_t held;          /* not 0: a call; answer it by this */
@@ -56,7 +58,7 @@ struct motet_event {
 };
 
 struct motet_supervisor {
-    const char *name; /* of the kind of actor; "echo" */
+    const char *name;   /* of the kind of actor; "echo" */
     size_t state_bytes; /* zeroed memory for each actor, freed after on_stop */
 
     /** First of all. An error stops the actor; `args` may be NULL. */
@@ -77,7 +79,7 @@ struct motet_supervisor {
 };
 
 struct motet_bytes {
-    const void *data; /* borrowed, copied by the call */
+    const void *data; /* borrowed, copied by the call; NULL: zeroes */
     size_t size;
 };
 
@@ -193,7 +195,8 @@ MOTET_API void motet_actor_end(struct motet_self *self);
 MOTET_API bool motet_ui_equal(struct motet_ui a, struct motet_ui b);
 MOTET_API struct motet_ui motet_ui_of_name(const char *name);
 MOTET_API struct motet_ui motet_ui_of_site(uint64_t site);
-/** The site where `ui` was born, as a number to print; it may live elsewhere. */
+/** The site where `ui` was born, as a number to print; it may live elsewhere.
+ */
 MOTET_API uint64_t motet_ui_birth_site(struct motet_ui ui);
 /** Writes MOTET_UI_TEXT_MAX bytes at most: "5f0c2e81.6a1b.12" and returns
  * `text`. */
