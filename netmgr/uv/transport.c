@@ -382,6 +382,13 @@ void transport_close(struct transport *t)
     uv_close((uv_handle_t *)&t->idle, on_own_closed);
 }
 
+void transport_drop_all(struct transport *t)
+{
+    list_foreach (node, &t->conns) {
+        conn_close(LIST_ENTRY(node, struct conn, node));
+    }
+}
+
 /* -- the rest of the interface --------------------------------------------- */
 
 const char *transport_address(const struct transport *t)

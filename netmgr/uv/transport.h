@@ -31,7 +31,8 @@ struct transport_events {
     void (*up)(void *ctx, uint64_t conn, uint64_t peer, uint64_t dial,
                const char *addr);
     void (*bytes)(void *ctx, uint64_t conn, const uint8_t *data, size_t size);
-    /** `size` bytes of what was given to transport_write() left for the kernel */
+    /** `size` bytes of what was given to transport_write() left for the kernel
+     */
     void (*drained)(void *ctx, uint64_t conn, size_t size);
     /** Once for every connection that was up. */
     void (*down)(void *ctx, uint64_t conn);
@@ -43,13 +44,13 @@ struct transport_events {
 };
 
 struct transport_config {
-    uv_loop_t *loop;           /* borrowed */
-    const char *listen;        /* "host:port", port 0 = any */
-    const char *cluster;       /* copied */
-    bool insecure;             /* plain TCP, no certificates */
-    const char *ca_file;       /* PEM; the next two: this site's */
+    uv_loop_t *loop;     /* borrowed */
+    const char *listen;  /* "host:port", port 0 = any */
+    const char *cluster; /* copied */
+    bool insecure;       /* plain TCP, no certificates */
+    const char *ca_file; /* PEM; the next two: this site's */
     const char *cert_file;
-    const char *key_file;      /* PEM, readable by its owner only: checked */
+    const char *key_file; /* PEM, readable by its owner only: checked */
     struct transport_events events;
     void *ctx;
 };
@@ -65,7 +66,8 @@ struct transport *transport_open(const struct transport_config *cfg, char *why,
                                  size_t why_size);
 
 /** Closes the listener and all connections; `t` is freed when their handles are
- * closed: run the loop until uv_loop_close() is content. No events after this. */
+ * closed: run the loop until uv_loop_close() is content. No events after this.
+ */
 void transport_close(struct transport *t);
 
 /** The address listened on, with the real port: "127.0.0.1:7117". */
@@ -88,6 +90,10 @@ void transport_write(struct transport *t, uint64_t conn, const void *data,
 
 /** Closes after what was written has left, or after 1 s. */
 void transport_close_conn(struct transport *t, uint64_t conn);
+
+/** Closes all connections and gives up all dials; their last events follow. The
+ * listener stays. */
+void transport_drop_all(struct transport *t);
 
 /** Writes what is queued now instead of at the end of the turn. */
 void transport_flush(struct transport *t);

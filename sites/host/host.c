@@ -49,6 +49,7 @@ struct host {
     uint64_t due_ns; /* of the timer */
     uint64_t watchdog_at_ms;
     uint32_t least; /* incarnation to be reborn with */
+    uint32_t lives; /* from 1 */
     uint32_t stops;
     bool rebirth;
     bool ready;
@@ -84,11 +85,23 @@ static void on_refused(struct host *h, const struct site_log *l)
     end_with(h, HOST_REFUSED, text);
 }
 
+/* A site reborn numbers its dials anew: what the life before it had asked for
+ * must not be taken for its own. */
+static uint64_t dial_mark(const struct host *h)
+{
+    return (uint64_t)(h->lives & 0xffff) << DIAL_BITS;
+}
+
+static bool dial_is_ours(const struct host *h, uint64_t dial)
+{
+    return dial >> DIAL_BITS == dial_mark(h) >> DIAL_BITS;
+}
+
 static void on_effect(struct host *h, const struct site_effect *e)
 {
     switch (e->kind) {
     case SITE_DIAL:
-        transport_dial(h->transport, e->dial, e->peer, e->addr);
+        transport_dial(h->transport, e->dial | dial_mark(h), e->peer, e->addr);
         break;
     case SITE_WRITE:
         transport_write(h->transport, e->conn, e->bytes, e->size);
@@ -190,6 +203,7 @@ static bool be_born(struct host *h)
         snprintf(h->why, sizeof h->why, "the system gave no randomness");
         return false;
     }
+    h->lives++;
     h->site = site_create(&c, uv_hrtime());
     if (h->site == NULL) {
         snprintf(h->why, sizeof h->why, "memory: %s is too little",
@@ -287,11 +301,17 @@ static void on_turn(uv_prepare_t *p)
 static void on_up(void *ctx, uint64_t conn, uint64_t peer, uint64_t dial,
                   const char *addr)
 {
-    feed(ctx, &(struct site_in){.kind = SITE_IN_CONN_UP,
-                                .conn = conn,
-                                .peer = peer,
-                                .dial = dial,
-                                .addr = addr});
+    struct host *h = ctx;
+
+    if (h->site == NULL || (dial != 0 && !dial_is_ours(h, dial))) {
+        transport_close_conn(h->transport, conn);
+        return;
+    }
+    feed(h, &(struct site_in){.kind = SITE_IN_CONN_UP,
+                              .conn = conn,
+                              .peer = peer,
+                              .dial = dial & (((uint64_t)1 << DIAL_BITS) - 1),
+                              .addr = addr});
 }
 
 static void on_bytes(void *ctx, uint64_t conn, const uint8_t *data, size_t size)
@@ -319,7 +339,10 @@ static void on_dial_failed(void *ctx, uint64_t dial, const char *why)
     if (!h->ready) {
         log_line(&h->log, LOG_NOTE, "cannot connect: %s", why);
     }
-    feed(h, &(struct site_in){.kind = SITE_IN_DIAL_FAILED, .dial = dial});
+    if (dial_is_ours(h, dial)) {
+        dial &= ((uint64_t)1 << DIAL_BITS) - 1;
+        feed(h, &(struct site_in){.kind = SITE_IN_DIAL_FAILED, .dial = dial});
+    }
 }
 
 static void on_turned_away(void *ctx, const char *addr, const char *why,
