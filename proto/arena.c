@@ -70,7 +70,7 @@ void pb_put_text(const char *text, protobuf_c_boolean *has,
                  ProtobufCBinaryData *field)
 {
     /* Packing only reads it, although protobuf-c knows no const. */
-    field->data = (uint8_t *)(uintptr_t)text;
+    memcpy(&field->data, &text, sizeof text);
     field->len = strlen(text);
     *has = field->len != 0;
 }
