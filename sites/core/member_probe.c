@@ -234,10 +234,28 @@ void member_relay_late(struct members *m, struct relay *r)
     relay_answer(m, r, MEMBER_NACK);
 }
 
+/* Whoever asks for one that is dead here has missed the notice. */
+static void send_nack(struct members *m, const struct member *to,
+                      const struct member *ended, uint32_t seq)
+{
+    struct member_msg *msg = member_packet(m, MEMBER_NACK);
+    if (msg == NULL) {
+        return;
+    }
+    msg->target = ended->u.site;
+    msg->seq = seq;
+    member_fill(m, msg, ended);
+    member_packet_send(m, msg, to);
+}
+
 static void relay_begin(struct members *m, const struct member *from,
                         const struct member_msg *req, uint64_t now_ns)
 {
     const struct member *x = member_find(m, req->target);
+    if (x != NULL && member_ended(x)) {
+        send_nack(m, from, x, req->seq);
+        return;
+    }
     if (x == NULL || x == from || !x->session) {
         (void)send_about(m, MEMBER_NACK, from, req->target, req->seq);
         return;

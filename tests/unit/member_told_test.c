@@ -1,0 +1,262 @@
+#include "member_one.h"
+
+/* What others say, of others and of this site; what is done for others; limits.
+ */
+
+TestSuite(member_told, .timeout = 20);
+
+/* ---- Deaths told by others ------------------------------------------------
+ */
+
+Test(member_told, a_death_told_against_evidence_is_checked,
+     .init = with_bob_and_eve, .fini = teardown)
+{
+    told(EVE, about(BOB, INC, MEMBER_DEAD, 0));
+    cr_expect_eq(state_of(BOB), MEMBER_SUSPECT, "fresh evidence");
+    session(BOB, INC, false);
+    pass(900);
+    told(EVE, about(BOB, INC, MEMBER_DEAD, 0));
+    cr_expect_eq(state_of(BOB), MEMBER_SUSPECT, "still fresh");
+    pass(200);
+    cr_expect_eq(state_of(BOB), MEMBER_DEAD, "half a window is enough");
+}
+
+Test(member_told, a_death_told_of_a_suspect_without_evidence_is_taken,
+     .init = with_bob_and_eve, .fini = teardown)
+{
+    pass(1999);
+    session(BOB, INC, false);
+    cr_expect_eq(state_of(BOB), MEMBER_SUSPECT);
+    told(EVE, about(BOB, INC, MEMBER_DEAD, 0));
+    cr_expect_eq(state_of(BOB), MEMBER_SUSPECT, "1,999 ms old");
+    pass(1);
+    cr_expect_eq(state_of(BOB), MEMBER_SUSPECT);
+    told(EVE, about(BOB, INC, MEMBER_DEAD, 0));
+    cr_expect_eq(state_of(BOB), MEMBER_DEAD, "2,000 ms old");
+}
+
+Test(member_told, the_dead_who_are_said_to_live_are_met,
+     .init = with_bob_and_eve, .fini = teardown)
+{
+    step((struct member_in){
+        .kind = MEMBER_IN_DEAD, .site = BOB, .incarnation = INC});
+    pass(3999);
+    told(EVE, about(BOB, INC, MEMBER_ALIVE, 9));
+    cr_expect_eq(seen_count, 0, "an echo of its life");
+    pass(1);
+    /* EVE does not answer the probes of this test. */
+    session(EVE, INC + 1, true);
+    static struct member_msg msg = {.kind = MEMBER_GOSSIP, .update_count = 1};
+    msg.updates[0] = about(BOB, INC, MEMBER_ALIVE, 9);
+    const struct member_in in = {.kind = MEMBER_IN_MSG,
+                                 .site = EVE,
+                                 .incarnation = INC + 1,
+                                 .msg = &msg};
+    step(in);
+    cr_expect_not_null(find(MEMBER_MEET, BOB, 0), "a contradiction");
+    cr_expect_eq(state_of(BOB), MEMBER_DEAD);
+    step(in);
+    cr_expect_eq(find(MEMBER_MEET, BOB, 0), NULL, "once a second");
+}
+
+Test(member_told, who_leaves_is_not_suspected, .init = with_bob_and_eve,
+     .fini = teardown)
+{
+    step((struct member_in){
+        .kind = MEMBER_IN_BYE, .site = BOB, .incarnation = INC});
+    cr_expect_eq(find(MEMBER_STATE, BOB, 0)->state, MEMBER_LEFT);
+    session(BOB, INC, false);
+    cr_expect_eq(seen_count, 0);
+    told(EVE, about(EVE, INC, MEMBER_LEFT, 0));
+    cr_expect_eq(state_of(EVE), MEMBER_LEFT);
+    uint64_t lowest;
+    cr_expect_eq(members_alive(m, &lowest), 1);
+}
+
+/* ---- About this site ------------------------------------------------------
+ */
+
+Test(member_told, a_suspicion_of_me_is_refuted, .init = with_bob_and_eve,
+     .fini = teardown)
+{
+    told(BOB, about(ME, INC - 1, MEMBER_DEAD, 0));
+    cr_expect_eq(find(MEMBER_SELF_DEAD, ME, 0), NULL, "a former life");
+    told(BOB, about(ME, INC, MEMBER_SUSPECT, 4));
+    message(BOB, MEMBER_PING, 9, 0, false);
+    const struct seen *ack = sent(BOB, MEMBER_ACK);
+    cr_assert_not_null(ack);
+    cr_expect_eq(ack->msg.seq, 9);
+    cr_assert(carries(ack, ME, MEMBER_ALIVE));
+    for (uint32_t i = 0; i < ack->msg.update_count; i++) {
+        if (ack->msg.updates[i].site == ME) {
+            cr_expect_eq(ack->msg.updates[i].refutes, 5);
+        }
+    }
+}
+
+Test(member_told, my_own_death_is_told_once, .init = with_bob_and_eve,
+     .fini = teardown)
+{
+    told(BOB, about(ME, INC, MEMBER_DEAD, 0));
+    const struct seen *s = find(MEMBER_SELF_DEAD, ME, 0);
+    cr_assert_not_null(s);
+    cr_expect_eq(s->incarnation, INC + 1);
+    told(BOB, about(ME, INC, MEMBER_DEAD, 0));
+    cr_expect_eq(find(MEMBER_SELF_DEAD, ME, 0), NULL);
+}
+
+Test(member_told, a_later_life_of_mine_is_beyond_me, .init = with_bob_and_eve,
+     .fini = teardown)
+{
+    told(BOB, about(ME, UINT32_MAX, MEMBER_ALIVE, 0));
+    cr_expect_eq(find(MEMBER_SELF_DEAD, ME, 0), NULL, "there is none after it");
+    told(BOB, about(ME, INC + 7, MEMBER_ALIVE, 0));
+    const struct seen *s = find(MEMBER_SELF_DEAD, ME, 0);
+    cr_assert_not_null(s);
+    cr_expect_eq(s->incarnation, INC + 8);
+}
+
+Test(member_told, a_stall_drops_suspicions, .init = with_bob_and_eve,
+     .fini = teardown)
+{
+    told(EVE, about(BOB, INC, MEMBER_SUSPECT, 0));
+    cr_assert_eq(state_of(BOB), MEMBER_SUSPECT);
+    step((struct member_in){.kind = MEMBER_IN_STALL, .late_ns = 99 * MS_NS});
+    cr_expect_eq(state_of(BOB), MEMBER_SUSPECT, "not worth the name");
+    step((struct member_in){.kind = MEMBER_IN_STALL, .late_ns = 100 * MS_NS});
+    cr_expect_eq(state_of(BOB), MEMBER_ALIVE);
+    session(BOB, INC, false);
+    pass(15999);
+    cr_expect_eq(state_of(BOB), MEMBER_SUSPECT, "8 windows of 2 s");
+    pass(1);
+    cr_expect_eq(state_of(BOB), MEMBER_DEAD);
+}
+
+/* ---- For others -----------------------------------------------------------
+ */
+
+Test(member_told, a_probe_for_another_is_passed_on, .init = with_bob_and_eve,
+     .fini = teardown)
+{
+    message(BOB, MEMBER_PING_REQ, 7, ZOE, false);
+    const struct seen *nack = sent(BOB, MEMBER_NACK);
+    cr_assert_not_null(nack, "never heard of");
+    cr_expect(nack->msg.seq == 7 && nack->msg.target == ZOE);
+
+    message(BOB, MEMBER_PING_REQ, 8, EVE, false);
+    const struct seen *ping = sent(EVE, MEMBER_PING);
+    cr_assert_not_null(ping);
+    message(EVE, MEMBER_ACK, ping->msg.seq, 0, false);
+    const struct seen *ack = sent(BOB, MEMBER_ACK);
+    cr_assert_not_null(ack);
+    cr_expect(ack->msg.seq == 8 && ack->msg.target == EVE);
+
+    message(BOB, MEMBER_PING_REQ, 9, EVE, false);
+    pass(79);
+    cr_expect_eq(sent(BOB, MEMBER_NACK), NULL);
+    pass(1);
+    cr_expect_not_null(sent(BOB, MEMBER_NACK), "four fifths of the time-out");
+}
+
+Test(member_told, all_is_told_who_wants_it_in_parts, .init = setup,
+     .fini = teardown)
+{
+    session(BOB, INC, true);
+    for (uint64_t i = 0; i < 31; i++) {
+        told(BOB, about(1000 + i, 1, MEMBER_ALIVE, 0));
+    }
+    message(BOB, MEMBER_SYNC, 0, 0, true);
+    uint32_t parts = 0, sites = 0;
+    for (uint32_t i = 0; i < seen_count; i++) {
+        if (seen[i].kind == MEMBER_SEND && seen[i].msg.kind == MEMBER_SYNC) {
+            parts++;
+            sites += seen[i].msg.update_count;
+            cr_expect_not(seen[i].msg.want, "an answer asks for nothing");
+        }
+    }
+    cr_expect_eq(parts, 3, "33 sites, 16 in a part");
+    cr_expect_eq(sites, 33);
+    message(BOB, MEMBER_SYNC, 0, 0, true);
+    cr_expect_eq(sent(BOB, MEMBER_SYNC), NULL, "once a second");
+}
+
+/* An update goes out 4 * ceil(log10(n + 1)) times, and no more. */
+Test(member_told, news_grow_old, .init = with_bob_and_eve, .fini = teardown)
+{
+    pass(10);
+    told(BOB, about(ZOE, 1, MEMBER_ALIVE, 0));
+    uint32_t times = 0;
+    for (uint32_t i = 0; i < 20; i++) {
+        message(BOB, MEMBER_PING, i, 0, false);
+        times += carries(sent(BOB, MEMBER_ACK), ZOE, MEMBER_ALIVE) ? 1 : 0;
+    }
+    cr_expect_eq(times, 4, "4 sites: 4 times, not %u", times);
+}
+
+/* ---- Limits ---------------------------------------------------------------
+ */
+
+Test(member_told, sites_at_the_limit_and_one_past)
+{
+    setup_with(4, 1 << 24);
+    session(BOB, INC, true);
+    session(EVE, INC, true);
+    session(ZOE, INC, true);
+    session(50, INC, true);
+    cr_expect_eq(state_of(50), 0, "the fifth finds no room");
+    step((struct member_in){
+        .kind = MEMBER_IN_DEAD, .site = EVE, .incarnation = INC});
+    session(50, INC, true);
+    cr_expect_eq(state_of(50), MEMBER_ALIVE, "a dead one makes room");
+    cr_expect_eq(state_of(EVE), 0);
+    teardown();
+}
+
+Test(member_told, memory_at_the_cap_is_no_fault)
+{
+    uint32_t created = 0;
+    for (size_t cap = 1000; cap < 400000; cap += 501) {
+        setup_with(64, cap);
+        if (m == NULL) {
+            cr_assert_eq(mem.used_bytes, 0);
+            continue;
+        }
+        created++;
+        for (uint64_t i = 0; i < 20; i++) {
+            session(100 + i, INC, true);
+            told(100, about(200 + i, INC, MEMBER_ALIVE, 0));
+        }
+        pass(1000);
+        teardown();
+    }
+    cr_expect_gt(created, 100);
+}
+
+/* A sender that floods is answered as far as there is room; then it is not. */
+Test(member_told, requests_beyond_the_limit_are_dropped,
+     .init = with_bob_and_eve, .fini = teardown)
+{
+    for (uint32_t i = 0; i < 400; i++) {
+        message(BOB, MEMBER_PING_REQ, i, EVE, false);
+        cr_expect_eq(sent(EVE, MEMBER_PING) != NULL, i < 256, "%u", i);
+    }
+    pass(90);
+    message(BOB, MEMBER_PING_REQ, 1000, EVE, false);
+    cr_expect_not_null(sent(EVE, MEMBER_PING), "there is room again");
+}
+
+Test(member_told, equal_lives_make_equal_views, .init = with_bob_and_eve,
+     .fini = teardown)
+{
+    const uint64_t view = members_view(m);
+    told(EVE, about(BOB, INC, MEMBER_SUSPECT, 0));
+    cr_expect_eq(members_view(m), view, "a suspect lives");
+    told(EVE, about(BOB, INC + 1, MEMBER_ALIVE, 0));
+    cr_expect_neq(members_view(m), view, "another life");
+    const uint64_t other = members_view(m);
+    members_destroy(m);
+    setup();
+    session(EVE, INC, true);
+    session(BOB, INC + 1, true);
+    cr_expect_eq(members_view(m), other, "the order does not matter");
+}
