@@ -82,7 +82,8 @@ struct netmgr_config {
 
 enum net_lane { NET_CONTROL, NET_BULK, NET_LANE_COUNT };
 
-/* ---- Frames ---------------------------------------------------------------- */
+/* ---- Frames ----------------------------------------------------------------
+ */
 
 enum net_frame_kind {
     NET_HELLO = 1, /* first frame of a connection, both ways */
@@ -99,28 +100,32 @@ enum net_frame_kind {
     NET_FRAME_COUNT
 };
 
+enum net_hello_feature {
+    NET_HELLO_DEAD = 1 << 0, /* the sender has declared to_incarnation dead */
+};
+
 struct net_hello {
     uint16_t version_min, version_max;
     uint64_t site;
     uint32_t incarnation;
-    uint64_t to_site;          /* 0 = whoever answers (a seed address) */
-    uint32_t to_incarnation;   /* 0 = not known */
+    uint64_t to_site;        /* 0 = whoever answers (a seed address) */
+    uint32_t to_incarnation; /* 0 = not known */
     enum net_lane lane;
-    bool answer;               /* sent by the side that accepted */
+    bool answer; /* sent by the side that accepted */
     bool insecure;
-    uint32_t view_sites;       /* sites alive as seen by the sender, and ... */
-    uint64_t view_lowest;      /* ... the lowest site id of them: decides which
-                                * side of a healed partition is reborn */
+    uint32_t view_sites;  /* sites alive as seen by the sender, and ... */
+    uint64_t view_lowest; /* ... the lowest site id of them: decides which
+                           * side of a healed partition is reborn */
     uint32_t body_bytes_max;
-    uint64_t features;
+    uint64_t features; /* enum net_hello_feature; unknown bits are ignored */
     char name[MOTET_NAME_MAX + 1];
     char cluster[MOTET_NAME_MAX + 1];
     char address[NET_ADDR_MAX + 1];
 };
 
 struct net_refuse {
-    enum motet_err err; /* VERSION, NAME_TAKEN, TWIN, STALE, AUTH, AGAIN,
-                         * PERMISSION, LIMIT */
+    enum motet_err err;   /* VERSION, NAME_TAKEN, TWIN, STALE, AUTH, AGAIN,
+                           * PERMISSION, LIMIT */
     uint32_t incarnation; /* STALE: the least that would be taken */
     char detail[128];     /* for people: who is meant */
 };
@@ -147,10 +152,10 @@ struct net_data {
     uint16_t round;
     uint8_t flags;
     uint64_t seq;
-    uint32_t total;  /* bytes of the whole message (annex and body) */
-    uint32_t offset; /* of this fragment in it */
-    uint32_t size;   /* bytes of this fragment */
-    struct msg msg;  /* all but data; in every fragment */
+    uint32_t total;       /* bytes of the whole message (annex and body) */
+    uint32_t offset;      /* of this fragment in it */
+    uint32_t size;        /* bytes of this fragment */
+    struct msg msg;       /* all but data; in every fragment */
     const uint8_t *bytes; /* in: borrowed from the input. out: inside `hold` */
     struct buf *hold;     /* out: a reference that keeps `bytes`; else NULL */
 };
@@ -167,8 +172,8 @@ struct net_ack {
     uint32_t handle;
     uint16_t round;
     uint8_t flags;
-    uint16_t status; /* enum motet_err */
-    uint64_t next;   /* all before it are queued (or void) */
+    uint16_t status;       /* enum motet_err */
+    uint64_t next;         /* all before it are queued (or void) */
     uint64_t credit_msgs;  /* absolute: numbers below this may be sent */
     uint32_t credit_bytes; /* relative: bytes from `next` on */
 };
@@ -200,36 +205,37 @@ struct net_frame {
     } u;
 };
 
-/* ---- Inputs and effects ---------------------------------------------------- */
+/* ---- Inputs and effects ----------------------------------------------------
+ */
 
 enum net_in_kind {
-    NET_IN_PEER = 1, /* site, addr: where a site can be reached, and that a
-                      * session is wanted. site 0: a seed address */
-    NET_IN_FORGET,   /* site: no session wanted any more */
-    NET_IN_CONN_UP,  /* conn, site (verified; 0 = not known), dial (ours; 0 =
-                      * accepted), datagram, addr (of the peer) */
-    NET_IN_CONN_DOWN, /* conn */
+    NET_IN_PEER = 1,    /* site, addr: where a site can be reached, and that a
+                         * session is wanted. site 0: a seed address */
+    NET_IN_FORGET,      /* site: no session wanted any more */
+    NET_IN_CONN_UP,     /* conn, site (verified; 0 = not known), dial (ours; 0 =
+                         * accepted), datagram, addr (of the peer) */
+    NET_IN_CONN_DOWN,   /* conn */
     NET_IN_DIAL_FAILED, /* dial */
-    NET_IN_FRAME,     /* conn, frame */
-    NET_IN_VIOLATION, /* conn: bytes that are no frame */
-    NET_IN_DRAINED,   /* conn, bytes: left the connection's write queue */
-    NET_IN_SEND,      /* ticket, src, dst, msg, deadline_ns, wait. AGAIN: the
-                       * flow's own queue is full, NET_ROOM_FOR will follow.
-                       * NO_SITE, SITE_DEAD: refused at once */
-    NET_IN_CANCEL,    /* ticket: settle now; NET_OUTCOME follows in this step,
-                       * CANCELLED or MAYBE_CANCELLED */
-    NET_IN_VERDICT,   /* flow, err, room_msgs, room_bytes: answer to the OFFER
-                       * just given */
-    NET_IN_ROOM,      /* dst: that port has room again */
-    NET_IN_PORT_END,  /* dst: that port ended. Flows to it answer GONE; what it
-                       * had sent is still carried to its outcome */
-    NET_IN_DEAD,      /* site, incarnation: membership's decision */
-    NET_IN_WHERE,     /* dst, site, epoch: the directory knows the owner */
-    NET_IN_CTL,       /* site, bytes of a CTL frame: best effort; dropped when
-                       * there is no session (UNREACHABLE) */
-    NET_IN_VIEW,      /* view_sites, view_lowest: for HELLO */
-    NET_IN_LEAVE,     /* say BYE to all */
-    NET_IN_FLUSH,     /* end of a turn: emit what is ready */
+    NET_IN_FRAME,       /* conn, frame */
+    NET_IN_VIOLATION,   /* conn: bytes that are no frame */
+    NET_IN_DRAINED,     /* conn, bytes: left the connection's write queue */
+    NET_IN_SEND,        /* ticket, src, dst, msg, deadline_ns, wait. AGAIN: the
+                         * flow's own queue is full, NET_ROOM_FOR will follow.
+                         * NO_SITE, SITE_DEAD: refused at once */
+    NET_IN_CANCEL,      /* ticket: settle now; NET_OUTCOME follows in this step,
+                         * CANCELLED or MAYBE_CANCELLED */
+    NET_IN_VERDICT,     /* flow, err, room_msgs, room_bytes: answer to the OFFER
+                         * just given */
+    NET_IN_ROOM,        /* dst: that port has room again */
+    NET_IN_PORT_END, /* dst: that port ended. Flows to it answer GONE; what it
+                      * had sent is still carried to its outcome */
+    NET_IN_DEAD,     /* site, incarnation: membership's decision */
+    NET_IN_WHERE,    /* dst, site, epoch: the directory knows the owner */
+    NET_IN_CTL,      /* site, bytes of a CTL frame: best effort; dropped when
+                      * there is no session (UNREACHABLE) */
+    NET_IN_VIEW,     /* view_sites, view_lowest: for HELLO */
+    NET_IN_LEAVE,    /* say BYE to all */
+    NET_IN_FLUSH,    /* end of a turn: emit what is ready */
     NET_IN_TICK,
     NET_IN_COUNT
 };
@@ -273,12 +279,12 @@ enum net_effect_kind {
     NET_HEARD,    /* site, incarnation: an authenticated frame came; at most
                    * once per site and turn */
     NET_PEER_BYE, /* site, incarnation */
-    NET_SUPERSEDED, /* site, incarnation: a newer incarnation said HELLO, and
-                     * this one did not answer: it is dead */
-    NET_REFUSED_US, /* err, site, incarnation, detail: our HELLO was refused.
-                     * STALE: be reborn with at least `incarnation` */
+    NET_SUPERSEDED,   /* site, incarnation: a newer incarnation said HELLO, and
+                       * this one did not answer: it is dead */
+    NET_REFUSED_US,   /* err, site, incarnation, detail: our HELLO was refused.
+                       * STALE: be reborn with at least `incarnation` */
     NET_REFUSED_PEER, /* err, site, incarnation, detail: for the log */
-    NET_STRANGER,   /* conn, err, detail: closed for a violation; for the log */
+    NET_STRANGER, /* conn, err, detail: closed for a violation; for the log */
 };
 
 struct net_effect {
@@ -298,8 +304,8 @@ struct net_effect {
     bool up;
     const uint8_t *bytes;
     uint32_t size;
-    const char *name;   /* this and the next two: borrowed until the next ... */
-    const char *addr;   /* ... step, never NULL in the effects that list them */
+    const char *name; /* this and the next two: borrowed until the next ... */
+    const char *addr; /* ... step, never NULL in the effects that list them */
     const char *detail;
 };
 
@@ -324,9 +330,10 @@ void netmgr_destroy(struct netmgr *n);
  * breaks the protocol is not an error of the step: its connection closes. */
 MUST_USE enum motet_err netmgr_step(struct netmgr *n, const struct net_in *in);
 
-/** Takes the oldest effect. @return NULL when there is none; else borrowed until
- * the next call of netmgr_effect(), although steps may come between. After each step all effects must be taken;
- * the answer to a NET_OFFER must be fed before the next one is taken. */
+/** Takes the oldest effect. @return NULL when there is none; else borrowed
+ * until the next call of netmgr_effect(), although steps may come between.
+ * After each step all effects must be taken; the answer to a NET_OFFER must be
+ * fed before the next one is taken. */
 const struct net_effect *netmgr_effect(struct netmgr *n);
 
 uint64_t netmgr_deadline_ns(const struct netmgr *n);
@@ -340,7 +347,7 @@ struct net_link_stats {
     bool up;
     uint64_t up_since_ns;
     uint64_t rtt_ns;
-    uint64_t tx_packets, rx_packets;     /* messages */
+    uint64_t tx_packets, rx_packets; /* messages */
     uint64_t tx_bytes, rx_bytes;
     uint64_t tx_fragments, rx_fragments;
     uint64_t retrans, dups, naks, breaks;

@@ -1,0 +1,466 @@
+#include <string.h>
+
+#include "state.h"
+
+/* Sites: acquaintance, dialing, death, misbehaviour. */
+
+struct peer *peer_find(const struct netmgr *n, uint64_t site)
+{
+    return map_get(&n->peer_by_site, site, 0);
+}
+
+static bool peer_idle(const struct peer *p)
+{
+    return !p->wanted && !p->up && p->conns[NET_CONTROL] == NULL &&
+           p->conns[NET_BULK] == NULL && p->dials[NET_CONTROL].id == 0 &&
+           p->dials[NET_BULK].id == 0 && list_empty(&p->sflows) &&
+           list_empty(&p->rflows);
+}
+
+void peer_free(struct netmgr *n, struct peer *p)
+{
+    if (p->evicted_next > n->evicted_next) {
+        n->evicted_next = p->evicted_next;
+    }
+    list_foreach (it, &n->conns) {
+        struct conn *c = LIST_ENTRY(it, struct conn, node);
+        if (c->whom == p) {
+            c->whom = NULL;
+        }
+    }
+    map_remove(&n->peer_by_site, p->site, 0);
+    list_remove(&p->node);
+    list_remove(&p->dirty);
+    deadline_clear(&n->timers, &p->ping);
+    deadline_clear(&n->timers, &p->ack);
+    deadline_clear(&n->timers, &p->dials[NET_CONTROL].timer);
+    deadline_clear(&n->timers, &p->dials[NET_BULK].timer);
+    pool_put(&n->peer_pool, p);
+}
+
+/* At the limit a site that nobody needs any more makes room. What is known of
+ * its incarnations goes with it. */
+static void forget_one(struct netmgr *n)
+{
+    list_foreach (it, &n->peers) {
+        struct peer *p = LIST_ENTRY(it, struct peer, node);
+        if (peer_idle(p)) {
+            peer_free(n, p);
+            return;
+        }
+    }
+}
+
+static bool start_timers(struct netmgr *n, struct peer *p)
+{
+    bool ok = timer_start(n, &p->ping, TIMER_PING) &&
+              timer_start(n, &p->ack, TIMER_ACK);
+    for (int lane = 0; lane < NET_LANE_COUNT; lane++) {
+        p->dials[lane].peer = p;
+        p->dials[lane].lane = (enum net_lane)lane;
+        ok = ok && timer_start(n, &p->dials[lane].timer, TIMER_DIAL);
+    }
+    return ok;
+}
+
+struct peer *peer_get(struct netmgr *n, uint64_t site)
+{
+    struct peer *p = peer_find(n, site);
+    if (p != NULL) {
+        return p;
+    }
+    if (n->peer_pool.used >= n->limits.peers_max) {
+        forget_one(n);
+    }
+    p = pool_take(&n->peer_pool);
+    if (p == NULL) {
+        return NULL;
+    }
+    p->site = site;
+    p->evicted_next = n->evicted_next;
+    list_init(&p->sflows);
+    list_init(&p->rflows);
+    list_init(&p->ready[NET_CONTROL]);
+    list_init(&p->ready[NET_BULK]);
+    list_init(&p->acks);
+    list_init(&p->lazy_acks);
+    list_init(&p->starved);
+    list_append(&n->peers, &p->node);
+    if (!start_timers(n, p) || !map_put(&n->peer_by_site, site, 0, p)) {
+        peer_free(n, p);
+        return NULL;
+    }
+    return p;
+}
+
+void peer_dirty(struct netmgr *n, struct peer *p)
+{
+    if (!list_linked(&p->dirty)) {
+        list_append(&n->dirty, &p->dirty);
+    }
+}
+
+bool peer_banned(const struct netmgr *n, const struct peer *p)
+{
+    return n->now < p->banned_ns;
+}
+
+/* ---- Dialing ---------------------------------------------------------------
+ */
+
+/* Half of the back-off and a random part of the other half; doubles it. */
+static uint64_t back_off(struct netmgr *n, uint64_t *back_off_ns)
+{
+    if (*back_off_ns == 0) {
+        *back_off_ns = DIAL_MIN_NS;
+    }
+    uint64_t wait = *back_off_ns / 2 + prng_below(&n->prng, *back_off_ns / 2);
+    *back_off_ns =
+        *back_off_ns * 2 > DIAL_MAX_NS ? DIAL_MAX_NS : *back_off_ns * 2;
+    return wait;
+}
+
+static bool dial_needed(const struct dial *d)
+{
+    const struct peer *p = d->peer;
+    if (p->conns[d->lane] != NULL) {
+        return false;
+    }
+    if (d->lane == NET_CONTROL) {
+        return p->wanted || p->kept > 0;
+    }
+    list_foreach (it, &p->sflows) {
+        const struct sflow *f = LIST_ENTRY(it, const struct sflow, node);
+        if (f->lane == NET_BULK && f->live > 0) {
+            return p->up;
+        }
+    }
+    return false;
+}
+
+static bool shaking_hands(const struct netmgr *n, const struct dial *d)
+{
+    list_foreach (it, &n->conns) {
+        const struct conn *c = LIST_ENTRY(it, const struct conn, node);
+        if (c->whom == d->peer && c->lane == d->lane && c->peer == NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void dial_due(struct netmgr *n, struct dial *d)
+{
+    if (!d->wanted || d->id != 0) {
+        return;
+    }
+    struct peer *p = d->peer;
+    if (n->leaving || !dial_needed(d) || p->addr[0] == 0 ||
+        shaking_hands(n, d)) {
+        d->wanted = false;
+        return;
+    }
+    uint64_t at =
+        p->banned_ns > d->not_before_ns ? p->banned_ns : d->not_before_ns;
+    if (n->now < at) {
+        timer_set(n, &d->timer, at);
+        return;
+    }
+    d->wanted = false;
+    d->id = n->next_dial++;
+    struct net_effect *e = effect_push(n, NET_DIAL);
+    e->dial = d->id;
+    e->addr = p->addr;
+    e->site = p->site;
+    e->lane = d->lane;
+}
+
+void peer_want(struct netmgr *n, struct peer *p, enum net_lane lane)
+{
+    struct dial *d = &p->dials[lane];
+    if (d->id == 0 && !d->wanted && p->conns[lane] == NULL) {
+        d->wanted = true;
+        /* From the timer: so that a step gives few effects, and at once. */
+        timer_set(n, &d->timer,
+                  d->not_before_ns > n->now ? d->not_before_ns : n->now);
+    }
+}
+
+void dial_again(struct netmgr *n, struct dial *d, uint64_t after_ns)
+{
+    d->id = 0;
+    if (after_ns == 0) {
+        after_ns = back_off(n, &d->back_off_ns);
+    }
+    d->not_before_ns = n->now + after_ns;
+    d->wanted = false;
+    if (dial_needed(d)) {
+        peer_want(n, d->peer, d->lane);
+    }
+}
+
+void seed_again(struct netmgr *n, struct seed *s, uint64_t after_ns)
+{
+    s->dial = 0;
+    s->conn = NULL;
+    if (after_ns == 0) {
+        after_ns = back_off(n, &s->back_off_ns);
+    }
+    timer_set(n, &s->timer, n->now + after_ns);
+}
+
+void seed_due(struct netmgr *n, struct seed *s)
+{
+    if (s->self || s->dial != 0 || s->conn != NULL || n->leaving) {
+        return;
+    }
+    const struct peer *p = s->site == 0 ? NULL : peer_find(n, s->site);
+    if (p != NULL && p->up) {
+        timer_set(n, &s->timer, n->now + DIAL_MAX_NS);
+        return;
+    }
+    s->dial = n->next_dial++;
+    struct net_effect *e = effect_push(n, NET_DIAL);
+    e->dial = s->dial;
+    e->addr = s->addr;
+    e->lane = NET_CONTROL;
+}
+
+bool peer_dialed(struct netmgr *n, uint64_t id, struct peer **p,
+                 struct seed **seed, enum net_lane *lane)
+{
+    *p = NULL;
+    *seed = NULL;
+    list_foreach (it, &n->seeds) {
+        struct seed *s = LIST_ENTRY(it, struct seed, node);
+        if (s->dial == id) {
+            *seed = s;
+            *lane = NET_CONTROL;
+            return true;
+        }
+    }
+    list_foreach (it, &n->peers) {
+        struct peer *at = LIST_ENTRY(it, struct peer, node);
+        for (int i = 0; i < NET_LANE_COUNT; i++) {
+            if (at->dials[i].id == id) {
+                *p = at;
+                *lane = (enum net_lane)i;
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+enum motet_err peer_in_dial_failed(struct netmgr *n, const struct net_in *in)
+{
+    struct peer *p;
+    struct seed *s;
+    enum net_lane lane;
+    if (in->dial == 0 || !peer_dialed(n, in->dial, &p, &s, &lane)) {
+        return MOTET_OK; /* given up meanwhile */
+    }
+    if (s != NULL) {
+        seed_again(n, s, 0);
+    } else {
+        dial_again(n, &p->dials[lane], 0);
+    }
+    return MOTET_OK;
+}
+
+/* ---- Acquaintance ----------------------------------------------------------
+ */
+
+static enum motet_err seed_new(struct netmgr *n, const char *addr)
+{
+    list_foreach (it, &n->seeds) {
+        if (strcmp(LIST_ENTRY(it, struct seed, node)->addr, addr) == 0) {
+            return MOTET_OK;
+        }
+    }
+    struct seed *s = pool_take(&n->seed_pool);
+    if (s == NULL) {
+        return n->seed_pool.used >= SEEDS_MAX ? MOTET_E_LIMIT
+                                              : MOTET_E_NO_MEMORY;
+    }
+    if (!timer_start(n, &s->timer, TIMER_SEED)) {
+        pool_put(&n->seed_pool, s);
+        return MOTET_E_NO_MEMORY;
+    }
+    text_copy(s->addr, sizeof(s->addr), addr);
+    list_append(&n->seeds, &s->node);
+    timer_set(n, &s->timer, n->now);
+    return MOTET_OK;
+}
+
+enum motet_err peer_in(struct netmgr *n, const struct net_in *in)
+{
+    const char *addr = in->addr == NULL ? "" : in->addr;
+    if (strnlen(addr, NET_ADDR_MAX + 1) > NET_ADDR_MAX ||
+        (in->site == 0 && addr[0] == 0)) {
+        return MOTET_E_INVALID;
+    }
+    if (in->site == n->site) {
+        return MOTET_OK;
+    }
+    if (in->site == 0) {
+        return seed_new(n, addr);
+    }
+    struct peer *p = peer_get(n, in->site);
+    if (p == NULL) {
+        return n->peer_pool.used >= n->limits.peers_max ? MOTET_E_LIMIT
+                                                        : MOTET_E_NO_MEMORY;
+    }
+    p->wanted = true;
+    if (addr[0] != 0 && strcmp(p->addr, addr) != 0) {
+        text_copy(p->addr, sizeof(p->addr), addr);
+        p->dials[NET_CONTROL].not_before_ns = 0;
+    }
+    peer_want(n, p, NET_CONTROL);
+    return MOTET_OK;
+}
+
+enum motet_err peer_in_forget(struct netmgr *n, const struct net_in *in)
+{
+    struct peer *p = peer_find(n, in->site);
+    if (p == NULL) {
+        return MOTET_E_NO_SITE;
+    }
+    p->wanted = false;
+    for (int lane = NET_LANE_COUNT - 1; lane >= 0; lane--) {
+        p->dials[lane].wanted = false;
+        if (p->conns[lane] != NULL) {
+            conn_close(n, p->conns[lane]);
+        }
+    }
+    return MOTET_OK;
+}
+
+/* ---- Death -----------------------------------------------------------------
+ */
+
+bool place_dead(const struct peer *p, uint32_t incarnation)
+{
+    if (incarnation != 0) {
+        return incarnation <= p->dead || incarnation < p->seen;
+    }
+    return p->incarnation == 0 && p->dead != 0 && p->dead >= p->seen;
+}
+
+/* Ends what is kept for incarnations up to this one; with `any`, also what is
+ * for whichever incarnation lives. */
+static void end_sflows(struct netmgr *n, struct peer *p, uint32_t incarnation,
+                       bool any)
+{
+    list_foreach (it, &p->sflows) {
+        struct sflow *f = LIST_ENTRY(it, struct sflow, node);
+        if (f->incarnation == 0 ? !any : f->incarnation > incarnation) {
+            continue;
+        }
+        struct place where = locate(n, f->dst);
+        if (where.site == p->site) {
+            sflow_settle_all(n, f, MOTET_E_MAYBE_SITE_DEAD, MOTET_E_SITE_DEAD);
+            continue;
+        }
+        for (uint64_t seq = f->una; seq < f->hi; seq++) {
+            sflow_settle(n, f, seq, MOTET_E_MAYBE_SITE_DEAD);
+        }
+        f->una = f->hi;
+        sflow_move(n, f, where);
+    }
+}
+
+void peer_bury(struct netmgr *n, struct peer *p, uint32_t incarnation)
+{
+    bool current = p->incarnation <= incarnation;
+    if (incarnation > p->dead) {
+        p->dead = incarnation;
+    }
+    if (incarnation > p->seen) {
+        p->seen = incarnation;
+    }
+    if (current) {
+        for (int lane = NET_LANE_COUNT - 1; lane >= 0; lane--) {
+            if (p->conns[lane] != NULL) {
+                conn_close(n, p->conns[lane]);
+            }
+        }
+        list_foreach (it, &p->rflows) {
+            rflow_free(n, LIST_ENTRY(it, struct rflow, node));
+        }
+        p->evicted_next = 0;
+        p->incarnation = 0;
+        p->srtt_ns = 0;
+        p->told_rtt_ns = 0;
+        p->twin.incarnation = 0;
+    }
+    end_sflows(n, p, incarnation, current);
+}
+
+void peer_succeed(struct netmgr *n, struct peer *p, uint32_t incarnation)
+{
+    uint32_t old = p->incarnation;
+    if (old != 0 && old < incarnation) {
+        struct net_effect *e = effect_push(n, NET_SUPERSEDED);
+        e->site = p->site;
+        e->incarnation = old;
+        peer_bury(n, p, old);
+    }
+    end_sflows(n, p, incarnation - 1, false);
+}
+
+enum motet_err peer_in_dead(struct netmgr *n, const struct net_in *in)
+{
+    if (in->site == 0 || in->site == n->site) {
+        return MOTET_E_INVALID;
+    }
+    struct peer *p = peer_get(n, in->site);
+    if (p == NULL) {
+        return MOTET_E_LIMIT;
+    }
+    peer_bury(n, p, in->incarnation);
+    return MOTET_OK;
+}
+
+/* ---- Misbehaviour ----------------------------------------------------------
+ */
+
+static void count_violation(struct netmgr *n, struct peer *p)
+{
+    if (p->violations == 0 || n->now - p->violation_ns > VIOLATION_WINDOW_NS) {
+        p->violation_ns = n->now;
+        p->violations = 0;
+    }
+    p->violations++;
+    if (p->violations < n->limits.violations_max) {
+        return;
+    }
+    p->violations = 0;
+    p->ban_ns = p->ban_ns == 0               ? BAN_MIN_NS
+                : p->ban_ns * 2 > BAN_MAX_NS ? BAN_MAX_NS
+                                             : p->ban_ns * 2;
+    p->banned_ns = n->now + p->ban_ns;
+    for (int lane = NET_LANE_COUNT - 1; lane >= 0; lane--) {
+        if (p->conns[lane] != NULL) {
+            conn_close(n, p->conns[lane]);
+        }
+    }
+}
+
+void peer_violation(struct netmgr *n, struct conn *c, const char *detail)
+{
+    struct peer *p = c->peer;
+    if (p == NULL && c->verified != 0) {
+        p = peer_find(n, c->verified);
+    }
+    struct net_effect *e = effect_push(n, NET_STRANGER);
+    e->conn = c->id;
+    e->site = p != NULL ? p->site : c->verified;
+    e->err = MOTET_E_PROTOCOL;
+    e->detail = detail;
+    trace_add(n->trace, n->now, TRACE_VIOLATION, 0, e->site, c->id);
+    conn_close(n, c);
+    if (p != NULL) {
+        count_violation(n, p);
+    }
+}

@@ -1,0 +1,328 @@
+#include "nucleus/base/hash.h"
+#include "state.h"
+
+/* Flows from other sites: BIND, the records of what was accepted, eviction.
+ *
+ * A record outlives its handle, and the port: GONE then says exactly what that
+ * port took. The sender frees an idle flow well before its record here may be
+ * evicted, and begins the next one with higher numbers; so eviction is seen
+ * only by a flow that had messages without an outcome and no session for half a
+ * minute, and that is told MAYBE_LOST. */
+
+/* ---- Indices ---------------------------------------------------------------
+ */
+
+struct rflow *rflow_by_handle(const struct netmgr *n, const struct peer *p,
+                              uint32_t handle)
+{
+    return map_get(&n->rflow_by_handle, p->site, handle);
+}
+
+uint64_t rflow_id(const struct netmgr *n, const struct rflow *r)
+{
+    return (uint64_t)r->generation << 32 | (pool_index(&n->rflow_pool, r) + 1);
+}
+
+struct rflow *rflow_by_id(const struct netmgr *n, uint64_t id)
+{
+    uint32_t index = (uint32_t)id;
+    struct rflow *r = index == 0 ? NULL : pool_at(&n->rflow_pool, index - 1);
+    return r != NULL && r->generation == (uint32_t)(id >> 32) ? r : NULL;
+}
+
+static struct rflow *find(const struct netmgr *n, const struct peer *p,
+                          const struct net_bind *b, uint64_t key[2])
+{
+    key[0] = hash_words(n->key_seed, b->src.hi, b->src.lo);
+    key[1] = hash_words(n->key_seed, b->dst.hi, b->dst.lo) +
+             (b->returning ? 1 : 0) + p->site * 2;
+    struct rflow *r = map_get(&n->rflow_by_key, key[0], key[1]);
+    while (r != NULL &&
+           !(r->peer == p && r->returning == b->returning &&
+             ui_equal(r->src, b->src) && ui_equal(r->dst, b->dst))) {
+        r = r->chain;
+    }
+    return r;
+}
+
+static bool index_put(struct netmgr *n, struct rflow *r)
+{
+    struct rflow *first = map_get(&n->rflow_by_key, r->key_hi, r->key_lo);
+    if (first == NULL) {
+        return map_put(&n->rflow_by_key, r->key_hi, r->key_lo, r);
+    }
+    r->chain = first->chain;
+    first->chain = r;
+    return true;
+}
+
+static void index_remove(struct netmgr *n, struct rflow *r)
+{
+    struct rflow *first = map_get(&n->rflow_by_key, r->key_hi, r->key_lo);
+    if (first == r) {
+        map_remove(&n->rflow_by_key, r->key_hi, r->key_lo);
+        if (r->chain != NULL) { /* a place was just made */
+            CHECK(map_put(&n->rflow_by_key, r->key_hi, r->key_lo, r->chain));
+        }
+        return;
+    }
+    while (first != NULL && first->chain != r) {
+        first = first->chain;
+    }
+    CHECK(first != NULL);
+    first->chain = r->chain;
+}
+
+struct dport *dport_find(const struct netmgr *n, struct motet_ui dst)
+{
+    return map_get(&n->dport_by_ui, dst.hi, dst.lo);
+}
+
+static struct dport *dport_get(struct netmgr *n, struct motet_ui dst)
+{
+    struct dport *d = dport_find(n, dst);
+    if (d != NULL) {
+        return d;
+    }
+    d = pool_take(&n->dport_pool);
+    if (d == NULL) {
+        return NULL;
+    }
+    d->dst = dst;
+    list_init(&d->rflows);
+    if (!map_put(&n->dport_by_ui, dst.hi, dst.lo, d)) {
+        pool_put(&n->dport_pool, d);
+        return NULL;
+    }
+    return d;
+}
+
+static void dport_release(struct netmgr *n, struct dport *d)
+{
+    if (list_empty(&d->rflows)) {
+        map_remove(&n->dport_by_ui, d->dst.hi, d->dst.lo);
+        pool_put(&n->dport_pool, d);
+    }
+}
+
+/* ---- Life of a record ------------------------------------------------------
+ */
+
+void rflow_part_drop(struct rflow *r)
+{
+    if (r->part != NULL) {
+        r->peer->assembly_bytes -= r->part->size;
+        buf_unref(r->part);
+        r->part = NULL;
+    }
+    r->have = 0;
+}
+
+void rflow_touch(struct netmgr *n, struct rflow *r)
+{
+    r->used_ns = n->now;
+    if (r->lru.next != &n->lru) { /* not the last one already */
+        list_remove(&r->lru);
+        list_append(&n->lru, &r->lru);
+    }
+}
+
+void rflow_unbind(struct netmgr *n, struct rflow *r)
+{
+    if (r->handle != 0) {
+        map_remove(&n->rflow_by_handle, r->peer->site, r->handle);
+        r->handle = 0;
+    }
+    rflow_part_drop(r);
+    list_remove(&r->due);
+    list_remove(&r->wait);
+    r->ack = ACK_NONE;
+    r->unacked_msgs = 0;
+    r->unacked_bytes = 0;
+    r->round = 0;
+    r->refused = 0;
+    r->gone = 0;
+    r->starved = false;
+}
+
+void rflow_free(struct netmgr *n, struct rflow *r)
+{
+    if (n->offered == r) {
+        n->offered = NULL; /* its VERDICT comes too late */
+    }
+    rflow_unbind(n, r);
+    list_remove(&r->node);
+    list_remove(&r->lru);
+    list_remove(&r->port);
+    dport_release(n, r->dport);
+    index_remove(n, r);
+    r->peer->stats.flows_in--;
+    r->generation = 0;
+    pool_put(&n->rflow_pool, r);
+}
+
+static void evict(struct netmgr *n, struct rflow *r)
+{
+    if (r->next > r->peer->evicted_next) {
+        r->peer->evicted_next = r->next;
+    }
+    rflow_free(n, r);
+}
+
+/* The least recently used record, if a packet of it can be under way no more.
+ */
+static bool evict_one(struct netmgr *n)
+{
+    struct list *it = list_first(&n->lru);
+    struct rflow *r = it == NULL ? NULL : LIST_ENTRY(it, struct rflow, lru);
+    if (r == NULL || n->now - r->used_ns < RECV_IDLE_NS) {
+        return false;
+    }
+    evict(n, r);
+    return true;
+}
+
+/* Records of flows that their senders freed long ago. A flow of a site without
+ * a session may still have messages there: its record stays while there is
+ * room for it; and so does that of one that waits for room. */
+void rflow_sweep(struct netmgr *n)
+{
+    list_foreach (it, &n->lru) {
+        struct rflow *r = LIST_ENTRY(it, struct rflow, lru);
+        if (n->now - r->used_ns < RECV_SWEEP_NS) {
+            timer_set(n, &n->sweep, r->used_ns + RECV_SWEEP_NS);
+            return;
+        }
+        if (r->peer->up && !r->starved && r->refused == 0) {
+            evict(n, r);
+        } else {
+            rflow_touch(n, r);
+        }
+    }
+}
+
+static struct rflow *make(struct netmgr *n, struct peer *p,
+                          const struct net_bind *b, const uint64_t key[2])
+{
+    uint32_t most = n->limits.flows_max;
+    if (n->peer_pool.used > 1) {
+        most -= most / 4; /* one site cannot take the records of all */
+    }
+    if ((n->rflow_pool.used >= n->limits.flows_max && !evict_one(n)) ||
+        p->stats.flows_in >= most) {
+        return NULL;
+    }
+    struct dport *d = dport_get(n, b->dst);
+    struct rflow *r = d == NULL ? NULL : pool_take(&n->rflow_pool);
+    if (r == NULL) {
+        if (d != NULL) {
+            dport_release(n, d);
+        }
+        return NULL;
+    }
+    r->key_hi = key[0];
+    r->key_lo = key[1];
+    if (!index_put(n, r)) {
+        pool_put(&n->rflow_pool, r);
+        dport_release(n, d);
+        return NULL;
+    }
+    r->peer = p;
+    r->dport = d;
+    r->src = b->src;
+    r->dst = b->dst;
+    r->returning = b->returning;
+    r->generation = n->next_generation++;
+    n->next_generation += n->next_generation == 0;
+    r->next = b->base;
+    r->used_ns = n->now;
+    list_append(&p->rflows, &r->node);
+    list_append(&d->rflows, &r->port);
+    if (list_empty(&n->lru)) {
+        timer_before(n, &n->sweep, n->now + RECV_SWEEP_NS);
+    }
+    list_append(&n->lru, &r->lru);
+    p->stats.flows_in++;
+    return r;
+}
+
+/* ---- BIND ------------------------------------------------------------------
+ */
+
+/* No flow for it: said at once, for nothing here could say it later. */
+static void refuse_bind(struct netmgr *n, const struct peer *p,
+                        const struct net_bind *b, enum motet_err status)
+{
+    const struct conn *c = peer_conn(p, NET_CONTROL);
+    if (c == NULL) {
+        return; /* it will come again */
+    }
+    struct net_ack *a = &effect_frame(n, c, NET_ACK)->frame.u.ack;
+    a->handle = b->handle;
+    a->flags = NET_ACK_GONE;
+    a->status = (uint16_t)status;
+    a->next = b->base;
+    a->credit_msgs = b->base;
+}
+
+/* Handles of a sender rise; they may wrap. */
+static bool newer_handle(uint32_t a, uint32_t b)
+{
+    uint32_t ahead = a - b;
+    return b == 0 || (ahead != 0 && ahead < UINT32_C(0x80000000));
+}
+
+static bool take_handle(struct netmgr *n, struct rflow *r, const struct conn *c,
+                        const struct net_bind *b)
+{
+    rflow_unbind(n, r);
+    if (!map_put(&n->rflow_by_handle, r->peer->site, b->handle, r)) {
+        return false; /* DATA will be answered UNBOUND */
+    }
+    r->handle = b->handle;
+    r->last_handle = b->handle;
+    r->lane = (uint8_t)c->lane;
+    r->pi = b->pi;
+    if (b->base > r->next) {
+        r->next = b->base; /* all before have their outcome over there */
+    }
+    r->credit_msgs = r->next + n->limits.credit_msgs_initial;
+    r->credit_bytes = n->limits.credit_bytes_initial;
+    return true;
+}
+
+bool rflow_bind(struct netmgr *n, struct peer *p, const struct conn *c,
+                const struct net_bind *b)
+{
+    if (b->handle == 0 || b->base == 0 || ui_is_group(b->dst)) {
+        return false;
+    }
+    uint64_t key[2];
+    struct rflow *r = find(n, p, b, key);
+    if (r != NULL && b->handle == r->handle) {
+        ack_due(n, r, ACK_NOW); /* once more: its answer was lost */
+        return true;
+    }
+    if (r != NULL && !newer_handle(b->handle, r->last_handle)) {
+        return true; /* out of the past */
+    }
+    if (rflow_by_handle(n, p, b->handle) != NULL) {
+        return false; /* one handle, two flows */
+    }
+    if (r == NULL && b->resume && b->base < p->evicted_next) {
+        refuse_bind(n, p, b, MOTET_E_MAYBE_LOST);
+        return true;
+    }
+    if (r == NULL) {
+        r = make(n, p, b, key);
+    }
+    if (r == NULL) {
+        refuse_bind(n, p, b, MOTET_E_LIMIT);
+        return true;
+    }
+    rflow_touch(n, r);
+    if (take_handle(n, r, c, b) && b->resume) {
+        ack_due(n, r, ACK_NOW);
+    }
+    return true;
+}

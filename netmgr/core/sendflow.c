@@ -1,0 +1,458 @@
+#include <string.h>
+
+#include "nucleus/base/hash.h"
+#include "state.h"
+
+/* Messages to other sites, kept until their outcome. */
+
+struct kept *sflow_slot(const struct sflow *f, uint64_t seq)
+{
+    return &f->ring[seq & (f->ring_slots - 1)];
+}
+
+/* ---- Finding and making ----------------------------------------------------
+ */
+
+static struct sflow *find(const struct netmgr *n, struct motet_ui src,
+                          struct motet_ui dst, bool returning, uint64_t key[2])
+{
+    key[0] = hash_words(n->key_seed, src.hi, src.lo);
+    key[1] = hash_words(n->key_seed, dst.hi, dst.lo) + (returning ? 1 : 0);
+    struct sflow *f = map_get(&n->sflow_by_key, key[0], key[1]);
+    while (f != NULL && !(f->returning == returning && ui_equal(f->src, src) &&
+                          ui_equal(f->dst, dst))) {
+        f = f->chain;
+    }
+    return f;
+}
+
+static bool index_put(struct netmgr *n, struct sflow *f)
+{
+    struct sflow *first = map_get(&n->sflow_by_key, f->key_hi, f->key_lo);
+    if (first == NULL) {
+        return map_put(&n->sflow_by_key, f->key_hi, f->key_lo, f);
+    }
+    f->chain = first->chain;
+    first->chain = f;
+    return true;
+}
+
+static void index_remove(struct netmgr *n, struct sflow *f)
+{
+    struct sflow *first = map_get(&n->sflow_by_key, f->key_hi, f->key_lo);
+    if (first == f) {
+        map_remove(&n->sflow_by_key, f->key_hi, f->key_lo);
+        if (f->chain != NULL) { /* a place was just made */
+            CHECK(map_put(&n->sflow_by_key, f->key_hi, f->key_lo, f->chain));
+        }
+        return;
+    }
+    while (first != NULL && first->chain != f) {
+        first = first->chain;
+    }
+    CHECK(first != NULL);
+    first->chain = f->chain;
+}
+
+/* Numbers of a new flow begin above all that a flow between these ports had
+ * before in this incarnation: the receiver may remember that one. */
+static struct sflow *make(struct netmgr *n, struct peer *p,
+                          const struct net_in *in, const uint64_t key[2],
+                          struct place where)
+{
+    struct sflow *f = pool_take(&n->sflow_pool);
+    if (f == NULL) {
+        return NULL;
+    }
+    f->key_hi = key[0];
+    f->key_lo = key[1];
+    f->ring_slots = RING_FIRST;
+    f->ring = mem_alloc(n->mem, f->ring_slots * sizeof(*f->ring));
+    if (f->ring == NULL || !timer_start(n, &f->timer, TIMER_FLOW) ||
+        !index_put(n, f)) {
+        deadline_clear(&n->timers, &f->timer);
+        mem_free(n->mem, f->ring, f->ring_slots * sizeof(*f->ring));
+        pool_put(&n->sflow_pool, f);
+        return NULL;
+    }
+    f->peer = p;
+    f->src = in->src;
+    f->dst = in->dst;
+    f->returning = msg_returns(in->msg.kind);
+    f->incarnation = where.incarnation;
+    f->epoch = where.epoch;
+    f->una = n->next_base++ << 20;
+    f->nxt = f->hi = f->end = f->top = f->una;
+    f->due_ns = DEADLINE_NEVER;
+    f->rto_at_ns = DEADLINE_NEVER;
+    f->idle_at_ns = n->now + SEND_IDLE_NS;
+    timer_before(n, &f->timer, f->idle_at_ns);
+    list_append(&p->sflows, &f->node);
+    p->stats.flows_out++;
+    trace_add(n->trace, n->now, TRACE_FLOW_NEW, f->returning, f->src.lo,
+              f->dst.lo);
+    return f;
+}
+
+void sflow_free(struct netmgr *n, struct sflow *f)
+{
+    CHECK(f->una == f->end);
+    sflow_unbind(n, f);
+    list_remove(&f->ready);
+    list_remove(&f->room);
+    list_remove(&f->node);
+    f->peer->stats.flows_out--;
+    uint64_t used = (f->end >> 20) + 1;
+    n->next_base = used > n->next_base ? used : n->next_base;
+    index_remove(n, f);
+    deadline_clear(&n->timers, &f->timer);
+    mem_free(n->mem, f->ring, f->ring_slots * sizeof(*f->ring));
+    trace_add(n->trace, n->now, TRACE_FLOW_END, f->returning, f->src.lo,
+              f->dst.lo);
+    pool_put(&n->sflow_pool, f);
+}
+
+void sflow_unbind(struct netmgr *n, struct sflow *f)
+{
+    if (f->handle != 0) {
+        map_remove(&n->sflow_by_handle, 0, f->handle);
+        f->handle = 0;
+    }
+    f->await = false;
+    f->bind_due = false;
+    f->nxt = f->una;
+    f->fragment = 0;
+    f->flight_bytes = 0;
+    f->rto_at_ns = DEADLINE_NEVER;
+    f->dup_acks = 0;
+}
+
+/* ---- Settling --------------------------------------------------------------
+ */
+
+/* The accounts of a message that ends. */
+static void release(struct netmgr *n, struct sflow *f, uint64_t seq,
+                    struct kept *k, enum motet_err err)
+{
+    if (k->ticket != 0) {
+        map_remove(&n->sflow_by_ticket, k->ticket, 0);
+        n->tickets--;
+        outcome_push(n, k->ticket, err);
+    }
+    if (seq < f->nxt) {
+        f->flight_bytes -= k->bytes;
+    }
+    f->kept_bytes -= k->bytes;
+    n->kept_bytes -= k->bytes;
+    n->kept--;
+    f->peer->kept--;
+    f->live--;
+    buf_unref(k->msg.data);
+    k->msg.data = NULL;
+    k->bytes = 0;
+    k->live = false;
+}
+
+void sflow_settle(struct netmgr *n, struct sflow *f, uint64_t seq,
+                  enum motet_err err)
+{
+    struct kept *k = sflow_slot(f, seq);
+    if (!k->live) {
+        return;
+    }
+    release(n, f, seq, k, err);
+    if (seq == f->nxt) {
+        f->fragment = 0; /* what was begun is never finished */
+    }
+}
+
+void sflow_settle_all(struct netmgr *n, struct sflow *f, enum motet_err maybe,
+                      enum motet_err no)
+{
+    for (uint64_t seq = f->una; seq < f->end; seq++) {
+        sflow_settle(n, f, seq, seq < f->hi ? maybe : no);
+    }
+    sflow_tidy(n, f);
+}
+
+void sflow_accepted(struct netmgr *n, struct sflow *f, uint64_t next)
+{
+    for (; f->una < next; f->una++) {
+        struct kept *k = sflow_slot(f, f->una);
+        if (k->live) {
+            release(n, f, f->una, k, MOTET_OK);
+        }
+    }
+    if (f->nxt < next) {
+        f->nxt = next;
+        f->fragment = 0;
+    }
+    if (f->hi < next) {
+        f->hi = next;
+    }
+}
+
+static uint64_t half(uint64_t whole)
+{
+    return (whole + 1) / 2;
+}
+
+void sflow_tidy(struct netmgr *n, struct sflow *f)
+{
+    if (f->live == 0 && f->una < f->end) {
+        /* Only VOIDs: a new handle with a higher base says as much. */
+        sflow_unbind(n, f);
+        f->una = f->nxt = f->hi = f->end;
+    }
+    while (f->end > f->una && f->end > f->top &&
+           !sflow_slot(f, f->end - 1)->live) {
+        f->end--; /* nobody saw it: the number can be taken back */
+    }
+    if (f->una == f->end) {
+        f->due_ns = DEADLINE_NEVER;
+        f->rto_at_ns = DEADLINE_NEVER;
+        f->starved = false;
+        if (f->idle_at_ns == DEADLINE_NEVER) {
+            f->idle_at_ns = n->now + SEND_IDLE_NS;
+            timer_before(n, &f->timer, f->idle_at_ns);
+        }
+    }
+    if (f->blocked && !list_linked(&f->room) &&
+        f->end - f->una <= half(n->limits.flow_msgs_max) &&
+        f->kept_bytes <= half(n->limits.flow_bytes_max)) {
+        list_append(&n->rooms, &f->room);
+    }
+    lane_poke(n, f);
+}
+
+void rooms_tell(struct netmgr *n)
+{
+    struct list *it;
+    while ((it = list_first(&n->rooms)) != NULL &&
+           n->effect_count + 8 < EFFECTS_MAX) {
+        struct sflow *f = LIST_ENTRY(it, struct sflow, room);
+        list_remove(it);
+        f->blocked = false;
+        struct net_effect *e = effect_push(n, NET_ROOM_FOR);
+        e->src = f->src;
+        e->dst = f->dst;
+    }
+    n->more = n->more || it != NULL;
+}
+
+/* ---- Sending ---------------------------------------------------------------
+ */
+
+static bool ring_grow(struct netmgr *n, struct sflow *f)
+{
+    uint32_t slots = f->ring_slots * 2;
+    struct kept *ring = mem_alloc(n->mem, slots * sizeof(*ring));
+    if (ring == NULL) {
+        return false;
+    }
+    for (uint64_t seq = f->una; seq < f->end; seq++) {
+        ring[seq & (slots - 1)] = *sflow_slot(f, seq);
+    }
+    mem_free(n->mem, f->ring, f->ring_slots * sizeof(*ring));
+    f->ring = ring;
+    f->ring_slots = slots;
+    return true;
+}
+
+/* Whether the flow's own queue takes one more. A sender that waits may have as
+ * many again; what returns is only counted, since nobody waits for room. */
+static bool has_room(const struct netmgr *n, const struct sflow *f,
+                     uint32_t bytes, bool wait)
+{
+    uint64_t times = wait || f->returning ? 2 : 1;
+    if (f->end - f->una >= times * n->limits.flow_msgs_max) {
+        return false;
+    }
+    return f->returning || f->kept_bytes == 0 ||
+           f->kept_bytes + bytes <= times * n->limits.flow_bytes_max;
+}
+
+static enum motet_err check_message(const struct netmgr *n,
+                                    const struct net_in *in)
+{
+    const struct msg *m = &in->msg;
+    if (m->kind < MSG_SEND || m->kind >= MSG_KIND_COUNT ||
+        m->annex_bytes > MOTET_ANNEX_MAX || m->annex_bytes > msg_bytes(m) ||
+        ui_is_group(in->dst)) {
+        return MOTET_E_INVALID;
+    }
+    return msg_body_bytes(m) > n->limits.body_bytes_max ? MOTET_E_TOO_BIG
+                                                        : MOTET_OK;
+}
+
+static enum motet_err flow_for(struct netmgr *n, const struct net_in *in,
+                               struct sflow **found)
+{
+    uint64_t key[2];
+    struct sflow *f = find(n, in->src, in->dst, msg_returns(in->msg.kind), key);
+    if (f != NULL) {
+        *found = f;
+        return place_dead(f->peer, f->incarnation) ? MOTET_E_SITE_DEAD
+                                                   : MOTET_OK;
+    }
+    struct place where = locate(n, in->dst);
+    if (where.site == n->site) {
+        return MOTET_E_NO_PORT;
+    }
+    struct peer *p = peer_find(n, where.site);
+    if (p == NULL || (p->seen == 0 && p->addr[0] == 0)) {
+        return MOTET_E_NO_SITE;
+    }
+    if (place_dead(p, where.incarnation)) {
+        return MOTET_E_SITE_DEAD;
+    }
+    *found = make(n, p, in, key, where);
+    if (*found != NULL) {
+        return MOTET_OK;
+    }
+    return n->sflow_pool.used >= n->limits.flows_max ? MOTET_E_LIMIT
+                                                     : MOTET_E_NO_MEMORY;
+}
+
+static void append(struct netmgr *n, struct sflow *f, const struct net_in *in)
+{
+    uint32_t bytes = msg_bytes(&in->msg);
+    struct kept *k = sflow_slot(f, f->end);
+    k->msg = in->msg;
+    k->ticket = in->ticket;
+    k->deadline_ns = in->deadline_ns;
+    k->bytes = bytes;
+    k->live = true;
+    f->end++;
+    f->live++;
+    f->kept_bytes += bytes;
+    f->peer->kept++;
+    n->kept++;
+    n->kept_bytes += bytes;
+    f->idle_at_ns = DEADLINE_NEVER;
+    if (in->ticket != 0) {
+        n->tickets++;
+    }
+    if (in->deadline_ns < f->due_ns) {
+        f->due_ns = in->deadline_ns;
+        timer_before(n, &f->timer, f->due_ns);
+    }
+}
+
+enum motet_err sflow_in_send(struct netmgr *n, const struct net_in *in)
+{
+    struct sflow *f;
+    enum motet_err err = check_message(n, in);
+    if (err == MOTET_OK) {
+        err = flow_for(n, in, &f);
+    }
+    if (err != MOTET_OK) {
+        return err;
+    }
+    uint32_t body_max = f->peer->body_bytes_max;
+    if (body_max != 0 && msg_body_bytes(&in->msg) > body_max) {
+        return MOTET_E_TOO_BIG;
+    }
+    if (!has_room(n, f, msg_bytes(&in->msg), in->wait)) {
+        f->blocked = true;
+        return MOTET_E_AGAIN;
+    }
+    if (f->end - f->una == f->ring_slots && !ring_grow(n, f)) {
+        return MOTET_E_NO_MEMORY;
+    }
+    if (in->ticket != 0 && (!outcome_reserve(n) ||
+                            !map_put(&n->sflow_by_ticket, in->ticket, 0, f))) {
+        return MOTET_E_NO_MEMORY;
+    }
+    append(n, f, in);
+    lane_poke(n, f);
+    return MOTET_OK;
+}
+
+enum motet_err sflow_in_cancel(struct netmgr *n, const struct net_in *in)
+{
+    struct sflow *f = map_get(&n->sflow_by_ticket, in->ticket, 0);
+    if (f == NULL) {
+        return MOTET_E_STATE; /* its outcome was told already */
+    }
+    for (uint64_t seq = f->una; seq < f->end; seq++) {
+        const struct kept *k = sflow_slot(f, seq);
+        if (k->live && k->ticket == in->ticket) {
+            sflow_settle(n, f, seq,
+                         seq < f->hi ? MOTET_E_MAYBE_CANCELLED
+                                     : MOTET_E_CANCELLED);
+            break;
+        }
+    }
+    sflow_tidy(n, f);
+    return MOTET_OK;
+}
+
+/* ---- Time ------------------------------------------------------------------
+ */
+
+static void settle_due(struct netmgr *n, struct sflow *f)
+{
+    uint64_t next_ns = DEADLINE_NEVER;
+    for (uint64_t seq = f->una; seq < f->end; seq++) {
+        const struct kept *k = sflow_slot(f, seq);
+        if (!k->live) {
+            continue;
+        }
+        if (k->deadline_ns > n->now) {
+            next_ns = k->deadline_ns < next_ns ? k->deadline_ns : next_ns;
+            continue;
+        }
+        sflow_settle(n, f, seq,
+                     seq < f->hi  ? MOTET_E_MAYBE_TIMEOUT
+                     : f->starved ? MOTET_E_FULL
+                                  : MOTET_E_TIMEOUT);
+    }
+    f->due_ns = next_ns;
+    sflow_tidy(n, f);
+}
+
+void sflow_timer(struct netmgr *n, struct sflow *f)
+{
+    if (n->now >= f->due_ns) {
+        settle_due(n, f);
+    }
+    if (n->now >= f->rto_at_ns) {
+        sflow_rto(n, f);
+    }
+    if (f->una == f->end && n->now >= f->idle_at_ns) {
+        sflow_free(n, f);
+        return;
+    }
+    timer_before(n, &f->timer, f->due_ns);
+    timer_before(n, &f->timer, f->rto_at_ns);
+    timer_before(n, &f->timer, f->idle_at_ns);
+}
+
+/* ---- Moving ----------------------------------------------------------------
+ */
+
+void sflow_move(struct netmgr *n, struct sflow *f, struct place where)
+{
+    CHECK(f->hi == f->una);
+    struct peer *to = where.site == n->site ? NULL : peer_find(n, where.site);
+    sflow_unbind(n, f);
+    if (to == NULL || place_dead(to, where.incarnation)) {
+        enum motet_err err = where.site == n->site ? MOTET_E_NO_PORT
+                             : to == NULL          ? MOTET_E_NO_SITE
+                                                   : MOTET_E_SITE_DEAD;
+        sflow_settle_all(n, f, err, err);
+        return;
+    }
+    list_remove(&f->ready);
+    list_remove(&f->node);
+    f->peer->kept -= f->live;
+    f->peer->stats.flows_out--;
+    f->peer = to;
+    f->incarnation = where.incarnation;
+    f->epoch = where.epoch;
+    to->kept += f->live;
+    to->stats.flows_out++;
+    list_append(&to->sflows, &f->node);
+    sflow_tidy(n, f);
+}

@@ -1,0 +1,537 @@
+#ifndef NETMGR_STATE_H
+#define NETMGR_STATE_H
+
+#include "netmgr/core/netmgr.h"
+#include "nucleus/base/deadline.h"
+#include "nucleus/base/list.h"
+#include "nucleus/base/map.h"
+#include "nucleus/base/pool.h"
+#include "nucleus/base/prng.h"
+#include "nucleus/base/ui.h"
+
+/* The inside of a network manager. Who does what:
+ *
+ *   netmgr.c   the steps, the effects, the timers
+ *   peer.c     sites: acquaintance, dialing, death, misbehaviour
+ *   session.c  connections: HELLO, adoption
+ *   frames.c   the way of frames, PING, round trips
+ *   hello.c    the HELLO rules, a pure function
+ *   locate.c   where a port lives
+ *   sendflow.c messages kept until their outcome
+ *   answer.c   what the other side says of them
+ *   lane.c     emission: which flow is next
+ *   recvflow.c flows from others: BIND, records, eviction
+ *   accept.c   their messages: assembly, the offer, the acknowledgement */
+
+enum {
+    EFFECTS_MAX = 1024,    /* ring of effects: bounds what one step gives */
+    EFFECTS_SPARE = 256,   /* left free by FLUSH and TICK for nested steps */
+    NOTES_MAX = 64,        /* HELLOs and REFUSEs among them */
+    SEEDS_MAX = 64,        /* seed addresses */
+    OVERRIDES_MAX = 65536, /* ports known to live away from their birth site */
+    RING_FIRST = 4,        /* slots of a flow's first ring */
+    QUANTUM_BYTES = NET_FRAGMENT_BYTES, /* of one flow in its turn */
+    FRAME_OVERHEAD = 40,   /* counted for each DATA frame in the backlog */
+    DATAGRAM_BYTES = 1024, /* payload in a datagram */
+    DATAGRAM_FLIGHT = 64,  /* messages of a flow in flight on a datagram path */
+    CREDIT_MSGS_MAX = 4096,
+    ACK_MSGS = 64, /* not acknowledged yet: no more delay */
+    ACK_BYTES = 65536,
+    UNBOUND_MAX = 8, /* unknown handles answered in one turn */
+};
+
+#define MS 1000000ULL
+#define SECOND (1000 * MS)
+#define FAR (UINT64_MAX - 1) /* an armed timer that means nothing yet */
+
+static const uint64_t HELLO_NS = 3 * SECOND;
+static const uint64_t HELLO_REPEAT_NS = 100 * MS; /* on a datagram path */
+static const uint64_t DIAL_MIN_NS = 50 * MS;
+static const uint64_t DIAL_MAX_NS = 2 * SECOND;
+static const uint64_t AGAIN_NS = 1 * SECOND;   /* after REFUSE AGAIN */
+static const uint64_t REFUSED_NS = 5 * SECOND; /* after any other REFUSE */
+static const uint64_t PING_BUSY_NS = 500 * MS;
+static const uint64_t PING_IDLE_NS = 2 * SECOND;
+static const uint64_t PONG_STREAM_NS = 3 * SECOND; /* broken without it */
+static const uint64_t PONG_DATAGRAM_NS = 10 * SECOND;
+static const uint64_t STALL_NS = 1 * SECOND; /* this loop itself was late */
+static const uint64_t ACK_DELAY_NS = 5 * MS;
+static const uint64_t RTO_MIN_NS = 20 * MS;
+static const uint64_t RTO_FIRST_NS = 200 * MS; /* round trip not known */
+static const uint64_t RTO_MAX_NS = 1 * SECOND;
+static const uint64_t SEND_IDLE_NS = 15 * SECOND; /* then a flow is freed; ...*/
+static const uint64_t RECV_IDLE_NS = 30 * SECOND; /* well before this record */
+static const uint64_t RECV_SWEEP_NS = 60 * SECOND;
+static const uint64_t MEMORY_WAIT_NS = 100 * MS;
+static const uint64_t VIOLATION_WINDOW_NS = 60 * SECOND;
+static const uint64_t BAN_MIN_NS = 30 * SECOND;
+static const uint64_t BAN_MAX_NS = 600 * SECOND;
+static const uint64_t TWIN_WAIT_NS = 900 * MS;
+static const uint64_t TWIN_FORGET_NS = 10 * SECOND;
+
+enum timer_kind {
+    TIMER_CONN = 1, /* HELLO is late, or to be repeated */
+    TIMER_DIAL,
+    TIMER_SEED,
+    TIMER_PING,
+    TIMER_ACK,
+    TIMER_FLOW,
+    TIMER_SWEEP,
+};
+
+struct peer;
+struct seed;
+
+struct conn {
+    struct list node; /* netmgr.conns */
+    uint64_t id;
+    uint64_t verified; /* site by certificate, 0 = not known */
+    uint64_t up_ns;
+    struct peer *peer; /* once adopted */
+    struct peer *whom; /* dialed for this peer ... */
+    struct seed *seed; /* ... or at this seed address */
+    enum net_lane lane;
+    bool dialed;
+    bool datagram;
+    uint64_t backlog; /* bytes of DATA not drained */
+    struct deadline timer;
+    char addr[NET_ADDR_MAX + 1];
+};
+
+struct dial {
+    uint64_t id; /* under way, 0 = not */
+    bool wanted; /* try when the timer comes */
+    uint64_t back_off_ns;
+    uint64_t not_before_ns;
+    struct deadline timer;
+    struct peer *peer;
+    enum net_lane lane;
+};
+
+struct seed {
+    struct list node;
+    uint64_t dial;
+    uint64_t site;     /* who answered there, 0 = nobody yet */
+    struct conn *conn; /* waiting for its HELLO */
+    bool self;         /* this site's own address */
+    uint64_t back_off_ns;
+    struct deadline timer;
+    char addr[NET_ADDR_MAX + 1];
+};
+
+struct twin {
+    uint32_t incarnation; /* of the newcomer, 0 = none */
+    uint64_t asked_ns;    /* PING to the present one */
+    bool answered;
+};
+
+struct peer {
+    struct list node; /* netmgr.peers */
+    uint64_t site;
+    uint32_t incarnation; /* the one that lives, 0 = none */
+    uint32_t seen;        /* highest */
+    uint32_t dead;        /* highest declared dead, or left */
+    bool wanted;          /* a session with it */
+    bool up;              /* CONTROL is adopted */
+    char name[MOTET_NAME_MAX + 1];
+    char addr[NET_ADDR_MAX + 1];       /* to dial */
+    char hello_addr[NET_ADDR_MAX + 1]; /* by its own word */
+    uint32_t body_bytes_max;           /* what it takes, 0 = not known */
+    struct conn *conns[NET_LANE_COUNT];
+    struct dial dials[NET_LANE_COUNT];
+    struct twin twin;
+
+    struct deadline ping;
+    uint64_t unanswered_ns; /* first PING since the last PONG, 0 = none */
+    uint64_t pinged_ns;
+    uint64_t srtt_ns, var_ns; /* 0 = not known */
+    uint64_t told_rtt_ns;
+    uint64_t heard_turn;
+
+    uint64_t violation_ns; /* the first of the window */
+    uint32_t violations;
+    uint64_t banned_ns; /* until */
+    uint64_t ban_ns;
+
+    struct list sflows; /* in order of creation */
+    struct list rflows;
+    struct list ready[NET_LANE_COUNT]; /* sflows that can emit */
+    struct list acks;                  /* rflows that owe an ACK now */
+    struct list lazy_acks;             /* ... or within ACK_DELAY_NS */
+    struct list starved; /* rflows that wait for memory, not for a port */
+    struct list dirty;   /* netmgr.dirty */
+    struct deadline ack;
+    uint32_t unbound[UNBOUND_MAX];
+    uint32_t unbound_count;
+    uint32_t kept;         /* messages without an outcome */
+    uint64_t evicted_next; /* highest `next` of evicted records */
+    uint64_t assembly_bytes;
+    struct net_link_stats stats;
+};
+
+struct kept {
+    struct msg msg;
+    uint64_t ticket;
+    uint64_t deadline_ns;
+    uint32_t bytes;
+    bool live; /* else a VOID */
+};
+
+/* A flow to another site. Numbers:
+ *
+ *   una <= nxt <= end    una..nxt are in flight in this round
+ *   una <= hi  <= end    below hi: transmitted whole, so that without an ACK
+ *                        nobody knows; from hi on certainly not delivered */
+struct sflow {
+    struct list node;    /* peer.sflows */
+    struct list ready;   /* peer.ready[lane] */
+    struct list room;    /* netmgr.rooms: NET_ROOM_FOR is due */
+    struct sflow *chain; /* same key, other ports */
+    uint64_t key_hi, key_lo;
+    struct peer *peer;
+    struct motet_ui src, dst;
+    struct motet_pi pi;   /* as bound */
+    uint32_t incarnation; /* that the destination belongs to, 0 = any */
+    uint32_t handle;      /* 0 = not bound */
+    uint16_t round;
+    uint8_t lane;
+    bool returning;
+    bool await;    /* BIND(resume) not answered yet */
+    bool bind_due; /* repeat the BIND (datagram) */
+    bool starved;  /* no credit, or rewound */
+    bool blocked;  /* a sender was told AGAIN */
+    struct kept *ring;
+    uint32_t ring_slots; /* power of two */
+    uint32_t fragment;   /* bytes of message `nxt` already sent */
+    uint64_t una, nxt, hi, end;
+    uint64_t top; /* no byte of this number or a later one was ever sent */
+    uint64_t credit_msgs;
+    uint64_t credit_bytes;
+    uint64_t flight_bytes;
+    uint64_t kept_bytes;
+    uint64_t epoch;
+    uint32_t live; /* kept messages that are no VOID */
+    uint32_t dup_acks;
+    uint64_t due_ns;    /* no kept message is due before it */
+    uint64_t rto_at_ns; /* DEADLINE_NEVER = not running */
+    uint64_t rto_ns;
+    uint64_t back_ns;    /* when it last went back */
+    uint64_t idle_at_ns; /* DEADLINE_NEVER while something is kept */
+    struct deadline timer;
+};
+
+enum ack_due { ACK_NONE, ACK_LAZY, ACK_NOW };
+
+/* The flows to one port here. */
+struct dport {
+    struct motet_ui dst;
+    struct list rflows;
+    struct dport *chain;
+};
+
+/* A flow from another site: also the record of what was accepted. */
+struct rflow {
+    struct list node; /* peer.rflows */
+    struct list lru;  /* netmgr.lru, least recently used first */
+    struct list port; /* dport.rflows */
+    struct list due;  /* peer.acks or lazy_acks */
+    struct list wait; /* peer.starved */
+    struct rflow *chain;
+    uint64_t key_hi, key_lo;
+    struct peer *peer;
+    struct dport *dport;
+    struct motet_ui src, dst;
+    struct motet_pi pi;
+    uint32_t generation;
+    uint32_t handle; /* 0 = not bound */
+    uint32_t last_handle;
+    uint16_t round;
+    uint16_t refused; /* enum motet_err for `next`, 0 = not */
+    uint16_t gone;    /* enum motet_err, 0 = not */
+    uint8_t lane;
+    bool returning;
+    bool starved; /* credit is owed when there is room */
+    uint8_t ack;  /* enum ack_due */
+    uint64_t next;
+    uint64_t credit_msgs;
+    uint32_t credit_bytes;
+    uint32_t unacked_msgs, unacked_bytes;
+    struct buf *part; /* of message `next` */
+    uint32_t have;
+    uint64_t used_ns;
+};
+
+struct override {
+    struct list lru;
+    struct motet_ui dst;
+    uint64_t site;
+    uint32_t incarnation; /* 0 = any */
+    uint64_t epoch;
+};
+
+struct outcome {
+    uint64_t ticket;
+    enum motet_err err;
+};
+
+union note {
+    struct net_hello hello;
+    struct net_refuse refuse;
+};
+
+struct netmgr {
+    struct net_limits limits;
+    struct mem *mem;
+    struct trace *trace;
+    struct prng prng;
+    uint64_t now;
+    uint64_t turn;
+    uint64_t site;
+    uint32_t incarnation;
+    bool insecure;
+    bool leaving;
+    bool more; /* a step stopped at the ring of effects */
+    char name[MOTET_NAME_MAX + 1];
+    char cluster[MOTET_NAME_MAX + 1];
+    char address[NET_ADDR_MAX + 1];
+    uint32_t view_sites;
+    uint64_t view_lowest;
+    uint32_t selves; /* own HELLOs that came back */
+
+    struct deadlines timers;
+    struct deadline sweep;
+    struct list peers;
+    struct list conns;
+    struct list seeds;
+    struct list dirty; /* peers with something to emit */
+    struct list rooms;
+    struct list lru; /* rflows */
+    struct list overrides;
+    struct map peer_by_site;
+    struct map conn_by_id;
+    struct map sflow_by_key;
+    struct map sflow_by_handle;
+    struct map sflow_by_ticket;
+    struct map rflow_by_key;
+    struct map rflow_by_handle; /* (site, handle) */
+    struct map dport_by_ui;
+    struct map override_by_ui;
+    struct pool peer_pool;
+    struct pool conn_pool;
+    struct pool seed_pool;
+    struct pool sflow_pool;
+    struct pool rflow_pool;
+    struct pool dport_pool;
+    struct pool override_pool;
+    uint64_t key_seed[2];
+    uint64_t next_dial;
+    uint64_t next_base; /* of a new flow, in units of 2^20 */
+    uint32_t next_handle;
+    uint32_t next_generation;
+    uint64_t evicted_next; /* of peers forgotten altogether */
+    uint32_t sessions;
+
+    struct rflow *offered; /* waits for its VERDICT */
+    enum msg_kind offered_kind;
+    uint32_t offered_bytes;
+    uint64_t offered_seq;
+    bool offered_ask;
+
+    struct net_effect *effects;         /* ring of EFFECTS_MAX */
+    uint32_t effect_head, effect_count; /* the one borrowed included */
+    bool effect_taken;
+    union note *notes;
+    uint32_t note_next;
+    uint32_t notes_step;      /* in this step */
+    struct outcome *outcomes; /* ring; room for all that are kept */
+    uint32_t outcome_slots, outcome_head, outcome_count;
+    struct net_effect outcome; /* the one borrowed */
+    uint32_t kept;
+    uint32_t tickets; /* of them, those that want an outcome */
+    uint64_t kept_bytes;
+};
+
+/* ---- netmgr.c ---- */
+
+/** A cleared effect at the end of the ring. CHECKs that there is room. */
+struct net_effect *effect_push(struct netmgr *n, enum net_effect_kind kind);
+struct net_effect *effect_frame(struct netmgr *n, const struct conn *c,
+                                enum net_frame_kind kind);
+/** Whether FLUSH and TICK may go on; sets `more` if not. */
+bool effects_go_on(struct netmgr *n);
+/** A place for a HELLO or REFUSE, good until its effect was carried out. */
+union note *note_new(struct netmgr *n);
+/** Room for one outcome more; false at the cap. */
+MUST_USE bool outcome_reserve(struct netmgr *n);
+void outcome_push(struct netmgr *n, uint64_t ticket, enum motet_err err);
+/** Arms a new timer; false at the cap. It stays armed (at FAR) for life, so
+ * that timer_set() cannot fail. */
+MUST_USE bool timer_start(struct netmgr *n, struct deadline *t,
+                          enum timer_kind kind);
+void timer_set(struct netmgr *n, struct deadline *t, uint64_t at_ns);
+/** Moves it earlier if need be. */
+void timer_before(struct netmgr *n, struct deadline *t, uint64_t at_ns);
+/** Copies a text into an array, cut to fit. */
+void text_copy(char *to, size_t size, const char *from);
+/** Appends likewise. */
+void text_add(char *to, size_t size, const char *from);
+
+/* ---- peer.c ---- */
+
+struct peer *peer_find(const struct netmgr *n, uint64_t site);
+/** Finds or makes; NULL at the limit or cap. */
+struct peer *peer_get(struct netmgr *n, uint64_t site);
+void peer_free(struct netmgr *n, struct peer *p);
+enum motet_err peer_in(struct netmgr *n, const struct net_in *in);
+enum motet_err peer_in_forget(struct netmgr *n, const struct net_in *in);
+enum motet_err peer_in_dead(struct netmgr *n, const struct net_in *in);
+enum motet_err peer_in_dial_failed(struct netmgr *n, const struct net_in *in);
+/** A connection of that lane is needed: dial unless it is there or coming. */
+void peer_want(struct netmgr *n, struct peer *p, enum net_lane lane);
+/** The dial with that id. @return false if there is none */
+bool peer_dialed(struct netmgr *n, uint64_t id, struct peer **p,
+                 struct seed **seed, enum net_lane *lane);
+void dial_again(struct netmgr *n, struct dial *d, uint64_t after_ns);
+void dial_due(struct netmgr *n, struct dial *d);
+void seed_again(struct netmgr *n, struct seed *s, uint64_t after_ns);
+void seed_due(struct netmgr *n, struct seed *s);
+/** All incarnations up to this one are dead: settles and forgets. */
+void peer_bury(struct netmgr *n, struct peer *p, uint32_t incarnation);
+/** A newer incarnation takes over, or the first one comes: what was meant for
+ * older ones ends. */
+void peer_succeed(struct netmgr *n, struct peer *p, uint32_t incarnation);
+void peer_violation(struct netmgr *n, struct conn *c, const char *detail);
+void peer_dirty(struct netmgr *n, struct peer *p);
+bool peer_banned(const struct netmgr *n, const struct peer *p);
+
+/* ---- session.c ---- */
+
+enum motet_err session_in_up(struct netmgr *n, const struct net_in *in);
+/** Gives NET_CLOSE and forgets the connection; flows on it wait. */
+void conn_close(struct netmgr *n, struct conn *c);
+void conn_free(struct netmgr *n, struct conn *c);
+void conn_timer(struct netmgr *n, struct conn *c);
+enum motet_err session_in_down(struct netmgr *n, const struct net_in *in);
+void session_tell(struct netmgr *n, struct peer *p);
+void session_hello_in(struct netmgr *n, struct conn *c,
+                      const struct net_hello *h);
+void session_refuse_in(struct netmgr *n, struct conn *c,
+                       const struct net_refuse *r);
+/** Answers a HELLO that came again (datagram). */
+void session_hello_again(struct netmgr *n, const struct conn *c);
+struct conn *conn_find(const struct netmgr *n, uint64_t id);
+
+/* ---- frames.c ---- */
+
+enum motet_err session_in_frame(struct netmgr *n, const struct net_in *in);
+enum motet_err session_in_violation(struct netmgr *n, const struct net_in *in);
+enum motet_err session_in_drained(struct netmgr *n, const struct net_in *in);
+enum motet_err session_in_ctl(struct netmgr *n, const struct net_in *in);
+enum motet_err session_in_leave(struct netmgr *n, const struct net_in *in);
+void session_ping(struct netmgr *n, struct peer *p);
+void ping_timer(struct netmgr *n, struct peer *p, uint64_t due_ns);
+struct conn *peer_conn(const struct peer *p, enum net_lane lane);
+uint64_t peer_rto(const struct peer *p);
+
+/* ---- hello.c ---- */
+
+enum hello_do {
+    HELLO_ADOPT,
+    HELLO_REFUSE,    /* with `refuse` */
+    HELLO_WAIT,      /* tell AGAIN, nothing else */
+    HELLO_SELF,      /* it is this very site */
+    HELLO_REBORN,    /* it is this site that is to be reborn */
+    HELLO_TELL,      /* tell AGAIN, and dial it from here */
+    HELLO_TWIN_ASK,  /* tell AGAIN, and PING the present one */
+    HELLO_SUPERSEDE, /* adopt: the present one did not answer */
+};
+
+/** What becomes of the sender of a HELLO. `p`: what is known of it, or NULL. */
+enum hello_do hello_judge(const struct netmgr *n, const struct conn *c,
+                          const struct net_hello *h, const struct peer *p,
+                          struct net_refuse *refuse);
+void hello_write(const struct netmgr *n, const struct conn *c, bool answer,
+                 const struct peer *to, struct net_hello *h);
+
+/* ---- locate.c ---- */
+
+struct place {
+    uint64_t site;
+    uint32_t incarnation; /* 0 = any */
+    uint64_t epoch;
+};
+
+struct place locate(const struct netmgr *n, struct motet_ui dst);
+/** Notes an owner. @return false for old news */
+bool locate_moved(struct netmgr *n, struct motet_ui dst, struct place where);
+enum motet_err locate_in_where(struct netmgr *n, const struct net_in *in);
+
+/* ---- sendflow.c ---- */
+
+enum motet_err sflow_in_send(struct netmgr *n, const struct net_in *in);
+enum motet_err sflow_in_cancel(struct netmgr *n, const struct net_in *in);
+struct kept *sflow_slot(const struct sflow *f, uint64_t seq);
+/** Ends message `seq`; its place is a VOID from now on. */
+void sflow_settle(struct netmgr *n, struct sflow *f, uint64_t seq,
+                  enum motet_err err);
+/** Ends all that is kept: uncertain ones with `maybe`, the others with `no`. */
+void sflow_settle_all(struct netmgr *n, struct sflow *f, enum motet_err maybe,
+                      enum motet_err no);
+/** All before `next` were accepted. */
+void sflow_accepted(struct netmgr *n, struct sflow *f, uint64_t next);
+/** Drops places that need not be sent; frees senders; to be called after
+ * messages were settled. */
+void sflow_tidy(struct netmgr *n, struct sflow *f);
+void sflow_unbind(struct netmgr *n, struct sflow *f);
+void sflow_free(struct netmgr *n, struct sflow *f);
+void sflow_timer(struct netmgr *n, struct sflow *f);
+/** To another site; nothing may be uncertain. Settles if that cannot be. */
+void sflow_move(struct netmgr *n, struct sflow *f, struct place where);
+/** Whether the destination is certainly dead. */
+bool place_dead(const struct peer *p, uint32_t incarnation);
+void rooms_tell(struct netmgr *n);
+
+/* ---- answer.c ---- */
+
+/* @return false when the frame breaks the protocol */
+bool answer_ack(struct netmgr *n, struct peer *p, const struct net_ack *a);
+bool answer_moved(struct netmgr *n, struct peer *p, const struct net_moved *m);
+bool answer_unbound(struct netmgr *n, struct peer *p, uint32_t handle);
+void sflow_rto(struct netmgr *n, struct sflow *f);
+
+/* ---- lane.c ---- */
+
+/** Puts the flow among the ready ones, or takes it out. */
+void lane_poke(struct netmgr *n, struct sflow *f);
+/** Emits what is ready. */
+void lane_flush(struct netmgr *n);
+
+/* ---- recvflow.c ---- */
+
+bool rflow_bind(struct netmgr *n, struct peer *p, const struct conn *c,
+                const struct net_bind *b);
+struct rflow *rflow_by_handle(const struct netmgr *n, const struct peer *p,
+                              uint32_t handle);
+void rflow_unbind(struct netmgr *n, struct rflow *r);
+void rflow_free(struct netmgr *n, struct rflow *r);
+struct dport *dport_find(const struct netmgr *n, struct motet_ui dst);
+void rflow_part_drop(struct rflow *r);
+void rflow_touch(struct netmgr *n, struct rflow *r);
+void rflow_sweep(struct netmgr *n);
+uint64_t rflow_id(const struct netmgr *n, const struct rflow *r);
+struct rflow *rflow_by_id(const struct netmgr *n, uint64_t id);
+
+/* ---- accept.c ---- */
+
+bool accept_data(struct netmgr *n, struct peer *p, const struct conn *c,
+                 const struct net_data *d);
+enum motet_err accept_in_verdict(struct netmgr *n, const struct net_in *in);
+enum motet_err accept_in_room(struct netmgr *n, const struct net_in *in);
+enum motet_err accept_in_port_end(struct netmgr *n, const struct net_in *in);
+void ack_due(struct netmgr *n, struct rflow *r, enum ack_due due);
+/** Emits the ACKs that are due now; with `lazy`, the others too. */
+void ack_flush(struct netmgr *n, struct peer *p, bool lazy);
+/** Memory was given back: those that waited for it may send again. */
+void ack_wake(struct netmgr *n, struct peer *p);
+
+#endif
