@@ -176,6 +176,7 @@ function(motet_libs_of SOURCE OUT)
             "sites/site/:site"
             "netmgr/uv/:netmgr_uv"
             "sites/host/:host"
+            "deploy/check/:check"
             "deploy/sim/:sim"
             "deploy/pki/:pki"
             "deploy/check/:check"

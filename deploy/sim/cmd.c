@@ -1,0 +1,250 @@
+#include "cmd.h"
+
+#include <argp.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "nucleus/base/version.h"
+#include "runs.h"
+
+enum {
+    OPT_SEEDS = 256,
+    OPT_SITES,
+    OPT_FOR,
+    OPT_JOBS,
+    OPT_TWICE,
+    OPT_JSON,
+    OPT_PRESET,
+    OPT_FAIL_FAST,
+    OPT_ANYWAY,
+    OPT_TRACE,
+    OPT_HASH,
+};
+
+/* clang-format off */
+static const struct argp_option options[] = {
+    {0, 0, 0, 0, "run:", 1},
+    {"seeds", OPT_SEEDS, "A..B", 0, "seeds to run, or how many; 1..100", 1},
+    {"jobs", OPT_JOBS, "N", 0, "processes; 1", 1},
+    {"check-determinism", OPT_TWICE, 0, 0,
+     "run each seed twice and compare", 1},
+    {"fail-fast", OPT_FAIL_FAST, 0, 0, "stop at the first failure", 1},
+    {"json", OPT_JSON, 0, 0, "the result as JSON on stdout", 1},
+    {0, 0, 0, 0, "replay:", 2},
+    {"trace", OPT_TRACE, 0, 0, "print what happens, a column per site", 2},
+    {"anyway", OPT_ANYWAY, 0, 0, "although this is not that commit", 2},
+    {"hash", OPT_HASH, "H", 0, "the trace hash that must come out", 2},
+    {0, 0, 0, 0, "both:", 3},
+    {"preset", OPT_PRESET, "NAME", 0,
+     "swarm, calm, lossy, deaths, tight; swarm", 3},
+    {"sites", OPT_SITES, "N", 0, "sites, 2 to 32; drawn from 3 to 7", 3},
+    {"for", OPT_FOR, "T", 0, "length of faults and load: 30s, 10m", 3},
+    {0},
+};
+/* clang-format on */
+
+struct arguments {
+    struct runs runs;
+    const char *verb;
+    const char *what;
+};
+
+static bool read_number(const char *text, const char **end, uint64_t *value)
+{
+    char *at = NULL;
+    errno = 0;
+    *value = strtoull(text, &at, 0);
+    *end = at;
+    return at != text && errno == 0 && text[0] != '-';
+}
+
+/* "A..B", or "N" for 1..N. */
+static bool read_seeds(const char *text, struct runs *r)
+{
+    const char *at = NULL;
+    if (!read_number(text, &at, &r->first)) {
+        return false;
+    }
+    if (*at == '\0') {
+        r->last = r->first;
+        r->first = 1;
+    } else if (strncmp(at, "..", 2) != 0 ||
+               !read_number(at + 2, &at, &r->last) || *at != '\0') {
+        return false;
+    }
+    return r->first <= r->last && r->last - r->first < UINT32_MAX;
+}
+
+static bool read_time(const char *text, uint64_t *ns)
+{
+    const char *at = NULL;
+    uint64_t unit = 1000000000;
+    if (!read_number(text, &at, ns)) {
+        return false;
+    }
+    if (strcmp(at, "m") == 0) {
+        unit *= 60;
+    } else if (strcmp(at, "h") == 0) {
+        unit *= 3600;
+    } else if (strcmp(at, "s") != 0 && *at != '\0') {
+        return false;
+    }
+    const uint64_t most = 24 * 3600ULL * 1000000000 / unit;
+    if (*ns == 0 || *ns > most) {
+        return false;
+    }
+    *ns *= unit;
+    return true;
+}
+
+static bool read_preset(const char *text, enum sim_preset *preset)
+{
+    for (uint32_t i = 0; i < SIM_PRESET_COUNT; i++) {
+        if (strcmp(text, sim_preset_name((enum sim_preset)i)) == 0) {
+            *preset = (enum sim_preset)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool read_small(const char *text, uint32_t low, uint32_t high,
+                       uint32_t *value)
+{
+    const char *at = NULL;
+    uint64_t v = 0;
+    if (!read_number(text, &at, &v) || *at != '\0' || v < low || v > high) {
+        return false;
+    }
+    *value = (uint32_t)v;
+    return true;
+}
+
+static bool read_hash(const char *text, struct runs *r)
+{
+    char *at = NULL;
+    r->hash = strtoull(text, &at, 16);
+    r->has_hash = true;
+    return *text != '\0' && *at == '\0';
+}
+
+static error_t parse(int key, char *text, struct argp_state *state)
+{
+    struct arguments *a = state->input;
+    struct runs *r = &a->runs;
+    bool ok = true;
+    switch (key) {
+    case OPT_SEEDS:
+        ok = read_seeds(text, r);
+        break;
+    case OPT_SITES:
+        ok = read_small(text, 2, SIM_SITES_MAX, &r->opt.sites);
+        break;
+    case OPT_FOR:
+        ok = read_time(text, &r->opt.for_ns);
+        break;
+    case OPT_JOBS:
+        ok = read_small(text, 1, RUNS_JOBS_MAX, &r->jobs);
+        break;
+    case OPT_PRESET:
+        ok = read_preset(text, &r->opt.preset);
+        break;
+    case OPT_HASH:
+        ok = read_hash(text, r);
+        break;
+    case OPT_TWICE:
+        r->twice = true;
+        break;
+    case OPT_JSON:
+        r->json = true;
+        break;
+    case OPT_FAIL_FAST:
+        r->fail_fast = true;
+        break;
+    case OPT_ANYWAY:
+        r->anyway = true;
+        break;
+    case OPT_TRACE:
+        r->opt.trace = stdout;
+        break;
+    case ARGP_KEY_ARG:
+        if (a->verb == NULL) {
+            a->verb = text;
+        } else if (a->what == NULL) {
+            a->what = text;
+        } else {
+            argp_error(state, "too many words: '%s'", text);
+        }
+        break;
+    case ARGP_KEY_END:
+        if (a->verb == NULL) {
+            argp_error(state, "say what to do: run or replay");
+        }
+        break;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+    if (!ok) {
+        argp_error(state, "not understood: '%s'", text);
+    }
+    return 0;
+}
+
+/* "N@COMMIT". */
+static int replay(struct arguments *a)
+{
+    struct runs *r = &a->runs;
+    const char *at = NULL;
+    if (a->what == NULL || !read_number(a->what, &at, &r->first) ||
+        *at != '@' || at[1] == '\0') {
+        (void)fprintf(stderr,
+                      "%s: replay: say which run: SEED@COMMIT, as printed with "
+                      "the failure\n",
+                      r->program);
+        return EXIT_SIM_USAGE;
+    }
+    if (strcmp(at + 1, version_commit()) != 0 && !r->anyway) {
+        (void)fprintf(stderr,
+                      "%s: replay: this build is %s, the seed was found on %s; "
+                      "a seed means nothing on other code\n"
+                      "  build that commit, or add --anyway\n",
+                      r->program, version_commit(), at + 1);
+        return EXIT_SIM_USAGE;
+    }
+    return runs_replay(r);
+}
+
+int sim_command(int argc, char **argv)
+{
+    static const char doc[] =
+        "Run whole clusters in a simulated world, with faults.\v"
+        "Examples:\n"
+        "  sim run --seeds 1000 --jobs 2\n"
+        "  sim run --seeds 1..50 --preset tight --sites 3\n"
+        "  sim replay 17@1f3c9d0 --trace\n\n"
+        "Exit codes: 0 all passed, 2 usage, 8 a promise was broken, 10 "
+        "something did not end, 11 a run could not be repeated.";
+    static const struct argp argp = {
+        .options = options,
+        .parser = parse,
+        .args_doc = "run\nreplay SEED@COMMIT",
+        .doc = doc,
+    };
+    struct arguments a = {
+        .runs = {.first = 1, .last = 100, .jobs = 1, .program = argv[0]},
+    };
+    argp_err_exit_status = EXIT_SIM_USAGE;
+    if (argp_parse(&argp, argc, argv, 0, NULL, &a) != 0) {
+        return EXIT_SIM_USAGE;
+    }
+    if (strcmp(a.verb, "run") == 0 && a.what == NULL) {
+        return runs_run(&a.runs);
+    }
+    if (strcmp(a.verb, "replay") == 0) {
+        return replay(&a);
+    }
+    (void)fprintf(stderr, "%s: no such command: '%s'; there are run, replay\n",
+                  argv[0], a.what != NULL ? a.what : a.verb);
+    return EXIT_SIM_USAGE;
+}

@@ -1,0 +1,40 @@
+#ifndef SIM_RUNS_H
+#define SIM_RUNS_H
+
+#include "sim.h"
+
+/* What `motet sim` was asked for. */
+struct runs {
+    struct sim_options opt;
+    uint64_t first, last; /* seeds */
+    uint32_t jobs;
+    bool twice;     /* run each seed twice and compare */
+    bool fail_fast; /* stop at the first failure */
+    bool json;
+    bool anyway; /* replay on another commit */
+    bool has_hash;
+    uint64_t hash;       /* expected */
+    const char *program; /* "motet sim" */
+};
+
+enum { RUNS_JOBS_MAX = 64 };
+
+/* Exit codes, the table of all commands is in tools/. */
+enum {
+    EXIT_SIM_USAGE = 2,
+    EXIT_SIM_UNSAFE = 8,
+    EXIT_SIM_STUCK = 10,
+    EXIT_SIM_DIFFERS = 11,
+};
+
+/** Runs all seeds in `jobs` processes. @return exit code */
+int runs_run(const struct runs *r);
+
+/** Repeats the seed `first`, with its trace if opt.trace. @return exit code */
+int runs_replay(const struct runs *r);
+
+/** Prints what was violated, the first of each promise. */
+void runs_print_failure(FILE *out, const struct runs *r,
+                        const struct sim_report *report);
+
+#endif

@@ -1,0 +1,235 @@
+#include "sim.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "nucleus/base/hash.h"
+#include "world.h"
+
+/* Bounds of the end of a run. Agreement within 2 s is what is promised once a
+ * site is connected; before that it may have to hear that it was taken for
+ * dead, be born again and be found by a dial whose back-off is 2 s. */
+static const uint64_t agree_max_ns = 12 * SECOND;
+static const uint64_t settle_ns = 20 * SECOND; /* for all that is pending */
+static const uint64_t look_ns = 100 * MS;      /* between two looks */
+static const uint64_t late_ns = 10 * MS;       /* P1, P4 */
+
+#define TEXT(name, text) [SIM_FAULT_##name] = text,
+static const char *const fault_names[SIM_FAULT_COUNT] = {SIM_FAULTS(TEXT)};
+#undef TEXT
+
+static const char *const preset_names[SIM_PRESET_COUNT] = {
+    [SIM_SWARM] = "swarm",   [SIM_CALM] = "calm",   [SIM_LOSSY] = "lossy",
+    [SIM_DEATHS] = "deaths", [SIM_TIGHT] = "tight",
+};
+
+const char *sim_preset_name(enum sim_preset preset)
+{
+    return (size_t)preset < SIM_PRESET_COUNT ? preset_names[preset] : NULL;
+}
+
+const char *sim_fault_name(enum sim_fault fault)
+{
+    return fault_names[fault];
+}
+
+static void init_node(struct world *w, uint32_t i)
+{
+    struct node *n = &w->node[i];
+    n->world = w;
+    n->index = i;
+    n->is_twin = i == w->node_count;
+    n->id = 0x1000000000000000ULL + prng_next(&w->chance) / 2;
+    list_init(&n->inbox);
+    (void)snprintf(n->name, sizeof n->name, "site%u", i + 1);
+    (void)snprintf(n->addr, sizeof n->addr, "site%u:7117", i + 1);
+}
+
+static void init_world(struct world *w, uint64_t seed)
+{
+    const struct sim_options *opt = w->opt;
+    const struct check_config cfg = {
+        .late_ns = late_ns + 2 * MS, /* a timer of the host may be late */
+        .settle_ns = settle_ns,
+    };
+    mem_init(&w->mem, SIZE_MAX);
+    deadlines_init(&w->due, &w->mem);
+    prng_init(&w->chance, hash_fold(seed, opt->preset));
+    prng_init(&w->net_chance, hash_fold(seed, opt->preset + 100));
+    w->node_count =
+        opt->sites != 0 ? opt->sites : (uint32_t)prng_between(&w->chance, 3, 7);
+    for (uint32_t i = 0; i <= w->node_count; i++) {
+        init_node(w, i);
+    }
+    w->check = check_new(&cfg);
+    w->work = work_new(w);
+    net_init(w);
+    faults_draw(w);
+}
+
+static void look(struct world *w)
+{
+    for (uint32_t i = 0; i < w->node_count; i++) {
+        struct node *n = &w->node[i];
+        if (n->site == NULL) {
+            continue;
+        }
+        const struct check_event e = {
+            .now_ns = w->now_ns,
+            .what = CHECK_VIEW,
+            .site = n->id,
+            .incarnation = n->incarnation,
+            .value = members_view(site_members(n->site)),
+            .value2 = directory_view(site_directory(n->site)),
+        };
+        check_feed(w->check, &e);
+    }
+}
+
+static bool all_run(const struct world *w)
+{
+    for (uint32_t i = 0; i < w->node_count; i++) {
+        if (w->node[i].site == NULL && !w->node[i].apart) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool all_known(const struct world *w)
+{
+    uint32_t living = 0;
+    for (uint32_t i = 0; i < w->node_count; i++) {
+        living += !w->node[i].apart;
+    }
+    for (uint32_t i = 0; i < w->node_count; i++) {
+        const struct node *n = &w->node[i];
+        if (!n->apart &&
+            members_alive(site_members(n->site), &(uint64_t){0}) != living) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* P8: the sites agree, on the truth. */
+static void await_agreement(struct world *w)
+{
+    const uint64_t start_ns = w->now_ns;
+    while (w->now_ns - start_ns < agree_max_ns) {
+        world_run(w, w->now_ns + look_ns);
+        look(w);
+        if (all_run(w) && check_views_differ(w->check) == 0 && all_known(w)) {
+            w->report->agreed_ns = w->now_ns - start_ns;
+            world_trace(w, NULL, ' ', "---- all agree");
+            return;
+        }
+    }
+    w->report->agreed_ns = agree_max_ns;
+    char text[CHECK_TEXT_MAX];
+    (void)snprintf(text, sizeof text,
+                   "%u sites differ from the first in their view %llu ms "
+                   "after the heal",
+                   check_views_differ(w->check),
+                   (unsigned long long)(agree_max_ns / MS));
+    check_accuse(w->check, 8, w->now_ns, 0, text);
+}
+
+static void end_world(struct world *w)
+{
+    for (uint32_t i = 0; i <= w->node_count; i++) {
+        node_crash(&w->node[i], "ends");
+    }
+    struct deadline *d = NULL;
+    while ((d = deadlines_pop(&w->due, UINT64_MAX - 1)) != NULL) {
+        if (d->kind == DUE_PACKET) {
+            struct packet *p = CONTAINER_OF(d, struct packet, arrive);
+            input_free(w, p->input);
+            mem_free(&w->mem, p, sizeof *p);
+        } else if (d->kind == DUE_DIALED) {
+            mem_free(&w->mem, CONTAINER_OF(d, struct dialing, done),
+                     sizeof(struct dialing));
+        } else if (d->kind == DUE_UNDO) {
+            mem_free(&w->mem, CONTAINER_OF(d, struct undo, at),
+                     sizeof(struct undo));
+        }
+    }
+    net_fini(w);
+    work_free(w->work);
+    deadlines_fini(&w->due);
+    CHECK(w->mem.used_bytes == 0);
+}
+
+static void judge(struct world *w)
+{
+    struct sim_report *r = w->report;
+    r->hash = hash_fold(w->hash, check_hash(w->check));
+    r->virtual_ns = w->now_ns;
+    r->sites = w->node_count;
+    r->counts = check_counts(w->check);
+    r->violations = check_violations(w->check);
+    r->verdict = SIM_PASS;
+    for (uint32_t i = 0; i < SIM_VIOLATIONS_MAX; i++) {
+        const struct check_violation *v = check_violation(w->check, i);
+        if (v == NULL) {
+            break;
+        }
+        r->kept[i] = *v;
+        if (v->promise != 8 && v->promise != 13) {
+            r->verdict = SIM_UNSAFE;
+        } else if (r->verdict == SIM_PASS) {
+            r->verdict = SIM_STUCK;
+        }
+        world_trace(w, NULL, ' ', "VIOLATION  P%d %s: %s", v->promise,
+                    check_promise_name(v->promise), v->text);
+    }
+}
+
+static void play(struct world *w)
+{
+    const uint64_t drawn_ns = prng_between(&w->chance, 20, 60) * SECOND;
+    const uint64_t for_ns = w->opt->for_ns != 0 ? w->opt->for_ns : drawn_ns;
+    const bool early = prng_chance(&w->chance, 300000);
+    const bool core_only = w->opt->preset != SIM_CALM &&
+                           prng_chance(&w->chance, 500000) && w->node_count > 2;
+    for (uint32_t i = 0; i < w->node_count; i++) {
+        world_at(w, &w->node[i].boot, DUE_BOOT,
+                 w->now_ns + prng_below(&w->chance, SECOND));
+    }
+    world_run(w, w->now_ns + (early ? 1 : 4 * SECOND));
+    faults_start(w);
+    world_run(w, w->now_ns + for_ns);
+
+    w->report->core_only = core_only;
+    faults_heal(w, core_only);
+    work_drain(w->work);
+    const uint64_t healed_ns = w->now_ns;
+    await_agreement(w);
+    work_probe(w->work);
+    world_run(w, healed_ns + settle_ns);
+    look(w);
+    if (check_views_differ(w->check) > 0) {
+        check_accuse(w->check, 8, w->now_ns, 0, "the views differ at the end");
+    }
+    work_judge(w->work);
+    check_end(w->check, w->now_ns);
+}
+
+void sim_run(uint64_t seed, const struct sim_options *opt,
+             struct sim_report *report)
+{
+    struct mem mem;
+    mem_init(&mem, SIZE_MAX);
+    struct world *w = mem_alloc(&mem, sizeof *w);
+    CHECK(w != NULL);
+    *report = (struct sim_report){.seed = seed};
+    w->opt = opt;
+    w->report = report;
+    init_world(w, seed);
+    play(w);
+    judge(w);
+    end_world(w);
+    report->hash = hash_fold(report->hash, w->hash);
+    check_free(w->check);
+    mem_free(&mem, w, sizeof *w);
+}

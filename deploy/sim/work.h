@@ -1,0 +1,126 @@
+#ifndef SIM_WORK_H
+#define SIM_WORK_H
+
+#include "world.h"
+
+/* The load: supervisor actors that send, call, answer, forward, watch, open and
+ * close at random, and tell the checker of everything. A message carries its
+ * number in its annex and a known pattern as its body. */
+
+enum {
+    WORKERS_MAX = 3, /* on a site */
+    PORTS_MAX = 4,   /* of a worker */
+    HELD_MAX = 16,
+    CALLS_MAX = 16,
+    WATCHES_MAX = 8,
+    AGAIN_MAX = 8,
+    SPOTS = 256, /* ports remembered, as targets */
+    GROUPS = 4,  /* static: g0, g1, ... */
+    DYNAMIC_GROUPS = 8,
+    BODY_MAX = 1 << 20,
+    PATTERN_SHIFT = 4096,
+};
+
+struct spot {
+    struct motet_ui ui;
+    struct node *node;
+    uint32_t life;
+    bool live;
+};
+
+struct work {
+    struct world *world;
+    uint64_t ids;
+    struct spot spot[SPOTS];
+    uint32_t spots; /* ever */
+    struct motet_cap dynamic[DYNAMIC_GROUPS];
+    uint32_t dynamics; /* ever */
+    bool draining;
+    bool probing;
+    bool answered[NODES_MAX][NODES_MAX]; /* from, to */
+    bool gone[NODES_MAX][WORKERS_MAX];   /* ended itself */
+    uint8_t *pattern;                    /* BODY_MAX + PATTERN_SHIFT bytes */
+};
+
+struct my_port {
+    struct motet_ui ui; /* zero: none */
+    uint64_t enable_ns; /* disabled until then; 0: enabled */
+};
+
+struct my_held {
+    uint64_t held; /* 0: free */
+    uint64_t id;
+    uint64_t answer_ns; /* DEADLINE_NEVER: never */
+    struct motet_ui port;
+};
+
+struct my_call {
+    uint64_t call; /* 0: free */
+    uint64_t id;
+    struct motet_ui port;
+    uint32_t probe; /* index of the node + 1, 0: none */
+};
+
+struct my_watch {
+    uint64_t watch; /* 0: free */
+    uint64_t id;
+    struct motet_ui port;
+    struct motet_ui subject;
+};
+
+/* AGAIN was said; room must be told. */
+struct my_again {
+    struct motet_ui port; /* zero: free */
+    struct motet_ui dest;
+};
+
+struct worker {
+    struct work *work;
+    struct node *node;
+    uint32_t number;
+    struct motet_ui ui;
+    struct my_port port[PORTS_MAX];
+    struct my_held held[HELD_MAX];
+    struct my_call call[CALLS_MAX];
+    struct my_watch watch[WATCHES_MAX];
+    struct my_again again[AGAIN_MAX];
+};
+
+extern const struct motet_supervisor worker_table;
+
+/** What a message says of itself. */
+struct label {
+    uint64_t id;
+    uint64_t size; /* of the body */
+};
+
+/** An event of this actor, to be completed and fed by worker_feed(). */
+struct check_event worker_event(const struct worker *k, enum check_what what,
+                                struct motet_ui port);
+void worker_feed(struct worker *k, const struct check_event *e);
+
+/** Sends `size` bytes of body under a label. `annex` holds MOTET_ANNEX_MAX. */
+struct motet_out worker_out(struct worker *k, uint64_t id, size_t size,
+                            uint8_t *annex);
+bool worker_read(const struct worker *k, const struct motet_view *v,
+                 struct label *label);
+
+bool ui_is_zero(struct motet_ui ui);
+
+/* ops.c */
+void ops_open_port(struct motet_self *self, struct worker *k, uint32_t index);
+/** One operation, drawn. */
+void ops_random(struct motet_self *self, struct worker *k);
+/** Opens what is closed; `all`: not only what is due. */
+void ops_enable(struct motet_self *self, struct worker *k, bool all);
+/** Answers what is held; `all`: not only what is due. */
+void ops_answer(struct motet_self *self, struct worker *k, bool all);
+/** Calls those sites from which no call was answered yet. */
+void ops_probe(struct motet_self *self, struct worker *k);
+/** One answer to what is held; frees `h`. */
+void ops_answer_one(struct motet_self *self, struct worker *k,
+                    struct my_held *h);
+/** A target among all ports, most likely a live one. */
+struct motet_ui ops_draw_port(struct motet_self *self, struct worker *k);
+
+#endif

@@ -1,0 +1,294 @@
+#ifndef SIM_WORLD_H
+#define SIM_WORLD_H
+
+#include "nucleus/base/deadline.h"
+#include "nucleus/base/list.h"
+#include "nucleus/base/map.h"
+#include "nucleus/base/prng.h"
+#include "sim.h"
+#include "sites/site/site.h"
+
+/* The inside of the simulator.
+ *
+ *   world.c     virtual time; nodes: sites that boot, run, pause and crash
+ *   simnet.c    connections between them
+ *   simdial.c   how those begin
+ *   faults.c    who breaks what, when
+ *   workload.c  the actors on the sites, as a whole (work.h)
+ *   worker.c    what an actor does when something comes
+ *   ops.c       what it does of its own accord
+ *   sim.c       one run from its seed to its report */
+
+enum {
+    NODES_MAX = SIM_SITES_MAX + 1, /* the last one is for a twin */
+    NAME_SIZE = 16,
+    ADDR_SIZE = 24,
+};
+
+#define MS 1000000ULL        /* ns */
+#define SECOND 1000000000ULL /* ns */
+
+enum { WALL_START_S = 1800000000 }; /* wall clocks at virtual 0 */
+
+/* What is due at a time: the kind says what the deadline is embedded in. */
+enum due {
+    DUE_TURN = 1, /* struct node */
+    DUE_BOOT,     /* struct node */
+    DUE_STREAM,   /* struct way: the first segment arrives */
+    DUE_DRAIN,    /* struct way */
+    DUE_BREAK,    /* struct wire */
+    DUE_PACKET,   /* struct packet */
+    DUE_DIALED,   /* struct dialing */
+    DUE_FAULT,    /* struct nemesis */
+    DUE_UNDO,     /* struct undo */
+};
+
+/* Bytes or news on their way to a node. */
+struct input {
+    struct list link;
+    enum site_in_kind kind;
+    uint64_t conn;
+    uint64_t dial;
+    uint64_t peer;
+    bool datagram;
+    char addr[ADDR_SIZE];
+    size_t size;
+    uint8_t bytes[]; /* of BYTES */
+};
+
+/* A machine that runs a site, or did, or will. */
+struct node {
+    struct deadline turn;
+    struct deadline boot;
+    struct world *world;
+    uint32_t index;
+    char name[NAME_SIZE];
+    char addr[ADDR_SIZE];
+    uint64_t id;
+    struct site *site; /* NULL: down */
+    uint32_t incarnation;
+    uint32_t stored;        /* in its state file */
+    uint32_t stored_before; /* to which the file may be rolled back */
+    uint32_t life;          /* counts boots */
+    uint64_t boot_ns;
+    uint64_t clock_ns; /* its monotonic clock is ahead by this */
+    int64_t wall_s;    /* its wall clock is ahead by this */
+    uint64_t busy_until_ns;
+    bool paused;
+    uint64_t paused_ns; /* when it was */
+    uint64_t due_ns;    /* when it wanted its next turn */
+    uint64_t jitter_ns; /* its timers are late by up to this */
+    struct list inbox;
+    bool apart; /* cut off or dead for ever */
+    bool is_twin;
+    bool refused;    /* told that it may not join */
+    uint32_t reborn; /* must be created anew with at least this incarnation */
+};
+
+/* One direction of the way between two nodes. */
+struct link {
+    uint64_t delay_min_ns;
+    uint64_t delay_mean_ns; /* on top of it, exponential */
+    uint64_t rate;          /* bytes a second */
+    uint32_t loss;          /* of a million */
+    uint32_t duplicate;
+    uint32_t reorder;
+    uint32_t cuts; /* by how many faults it is cut */
+    uint64_t clogged_until_ns;
+};
+
+struct segment {
+    struct segment *next;
+    uint64_t at_ns; /* DEADLINE_NEVER: held up by a cut */
+    bool fin;
+    struct input *input;
+};
+
+/* One direction of a connection. */
+struct way {
+    struct deadline arrive;
+    struct deadline drain;
+    struct wire *wire;
+    uint32_t side; /* that writes */
+    struct segment *first;
+    struct segment *last;
+    uint64_t last_at_ns;
+    uint64_t drained_at_ns;
+    uint64_t undrained; /* bytes */
+};
+
+enum end_state { END_COMING = 1, END_UP, END_CLOSED };
+
+struct wire {
+    struct deadline broken;
+    struct list link;
+    struct world *world;
+    uint64_t number; /* the connections are number * 2 and number * 2 + 1 */
+    bool datagram;
+    struct node *node[2]; /* [0] dialed. NULL: a stranger */
+    uint32_t life[2];
+    enum end_state state[2];
+    struct way way[2]; /* [i] is written by side i */
+    uint32_t packets;  /* of a datagram path, in flight */
+};
+
+struct packet {
+    struct deadline arrive;
+    struct wire *wire;
+    uint32_t to; /* side */
+    struct input *input;
+};
+
+struct dialing {
+    struct deadline done;
+    struct node *from;
+    uint32_t life;
+    uint64_t dial;
+    uint64_t peer;
+    bool reached;
+    char addr[ADDR_SIZE];
+};
+
+struct nemesis {
+    struct deadline next;
+    struct world *world;
+    enum sim_fault fault;
+    uint64_t mean_ns; /* between two of a kind; 0 = never */
+};
+
+/* What ends a cut, unless everything was healed before. */
+struct undo {
+    struct deadline at;
+    struct world *world;
+    uint32_t heals;
+    uint32_t count;
+    uint8_t from[NODES_MAX * NODES_MAX];
+    uint8_t to[NODES_MAX * NODES_MAX];
+};
+
+/* Drawn once for all sites of a run. */
+struct tuning {
+    struct site_config site;
+    bool tight;
+    bool insecure;
+    uint32_t datagram_pairs; /* of a million pairs */
+    uint64_t turn_ns;        /* what a turn takes, at most */
+    uint32_t split;          /* of a million parts of a stream are cut in two */
+    uint32_t deaf;           /* of a million: a crash is not heard at once */
+    uint64_t op_mean_ns;     /* between two operations of an actor */
+    uint32_t actors;         /* on a site */
+};
+
+struct work;
+
+struct world {
+    const struct sim_options *opt;
+    struct sim_report *report;
+    struct mem mem;
+    struct deadlines due;
+    struct prng chance;     /* faults and set-up */
+    struct prng net_chance; /* the network */
+    uint64_t now_ns;
+    uint64_t hash;       /* of sites that are no more, and of faults */
+    uint32_t node_count; /* without the twin */
+    struct node node[NODES_MAX];
+    struct link link[NODES_MAX][NODES_MAX];
+    bool datagram[NODES_MAX][NODES_MAX];
+    struct list wires;
+    struct map wire_of; /* (number, 0) */
+    uint64_t wire_count;
+    struct nemesis nemesis[SIM_FAULT_COUNT];
+    uint32_t heals;
+    struct tuning tuning;
+    struct check *check;
+    struct work *work;
+};
+
+/* ---- world.c ---------------------------------------------------------------
+ */
+
+/** Memory of the simulator; never NULL. Zeroed. Freed by mem_free(&w->mem). */
+void *world_alloc(struct world *w, size_t size);
+/** Arms `d`; `due` says what it is embedded in. */
+void world_at(struct world *w, struct deadline *d, enum due due,
+              uint64_t at_ns);
+/** Runs until virtual `until_ns`. */
+void world_run(struct world *w, uint64_t until_ns);
+
+/** Starts the site of a node that is down. */
+void node_boot(struct node *n);
+/** The site is gone from one moment to the next; its memory is lost. */
+void node_crash(struct node *n, const char *why);
+/** Takes an input; it is handed over at the node's next turn. */
+void node_input(struct node *n, struct input *in);
+struct input *input_new(struct world *w, enum site_in_kind kind, uint64_t conn,
+                        size_t size);
+void input_free(struct world *w, struct input *in);
+/** Stops the node for a while. */
+void node_pause(struct node *n, uint64_t for_ns);
+/** Asks for a turn of the node at `at_ns` at the latest. */
+void node_wake(struct node *n, uint64_t at_ns);
+
+/** One line of the trace, if one is written; `mark` stands in the column of
+ * `n` (NULL: no column). */
+__attribute__((format(printf, 4, 5))) void world_trace(struct world *w,
+                                                       const struct node *n,
+                                                       char mark,
+                                                       const char *format, ...);
+
+/* ---- simnet.c, simdial.c
+ * --------------------------------------------------------------
+ */
+
+void net_init(struct world *w);
+void net_fini(struct world *w);
+void net_dial(struct node *from, const struct site_effect *e);
+void net_write(struct node *from, const struct site_effect *e);
+void net_close(struct node *from, uint64_t conn);
+/** All connections of a node that has crashed. */
+void net_crashed(struct node *n);
+/** Breaks one connection, drawn. */
+void net_break_one(struct world *w);
+/** Sends on a stream: an input for the other side (NULL: none), or the end. */
+void net_append(struct way *y, struct input *in, bool fin);
+/** How long something is on its way, drawn. */
+uint64_t net_delay(struct world *w, const struct link *l);
+/** What was held up on the way goes on. */
+void net_uncut(struct world *w, uint32_t from, uint32_t to);
+/** Somebody without a certificate worth its name connects and sends rubbish. */
+void net_stranger(struct node *to);
+
+void net_on_stream(struct way *y);
+void net_on_drain(struct way *y);
+void net_on_break(struct wire *x);
+void net_on_packet(struct packet *p);
+void net_on_dialed(struct dialing *d);
+
+/* ---- faults.c --------------------------------------------------------------
+ */
+
+/** Draws the weather, the tuning and who breaks what. */
+void faults_draw(struct world *w);
+void faults_start(struct world *w);
+/** Everything is well again, for all, or for a core of the nodes. */
+void faults_heal(struct world *w, bool core_only);
+void faults_on(struct nemesis *m);
+void faults_on_undo(struct undo *u);
+
+/* ---- workload.c ------------------------------------------------------------
+ */
+
+struct work *work_new(struct world *w);
+void work_free(struct work *k);
+/** Starts the actors of a site that has just been created. */
+void work_spawn(struct work *k, struct node *n);
+/** Starts anew those that have ended themselves. */
+void work_respawn(struct work *k, struct node *n);
+/** No new operations; what is held is answered, what is closed opens. */
+void work_drain(struct work *k);
+/** From now on each site calls each other one, until a call is answered. */
+void work_probe(struct work *k);
+/** Accuses those whose call was never answered. */
+void work_judge(struct work *k);
+
+#endif
