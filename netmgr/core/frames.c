@@ -16,38 +16,53 @@ uint64_t peer_rto(const struct peer *p)
     return rto < RTO_MIN_NS ? RTO_MIN_NS : rto > RTO_MAX_NS ? RTO_MAX_NS : rto;
 }
 
-static bool busy(const struct peer *p)
+void session_ping(struct netmgr *n, struct conn *c)
 {
-    return p->kept > 0 || p->unanswered_ns != 0;
+    effect_frame(n, c, NET_PING)->frame.u.ping = n->now;
+    c->pinged_ns = n->now;
+    if (c->unanswered_ns == 0) {
+        c->unanswered_ns = n->now;
+    }
 }
 
-void session_ping(struct netmgr *n, struct peer *p)
+/* A bulk connection may take its time to carry a PING behind the data: there
+ * every sign of life counts. */
+static void alive(const struct netmgr *n, struct conn *c)
 {
-    effect_frame(n, p->conns[NET_CONTROL], NET_PING)->frame.u.ping = n->now;
-    p->pinged_ns = n->now;
-    if (p->unanswered_ns == 0) {
-        p->unanswered_ns = n->now;
+    if (c->lane == NET_BULK && c->unanswered_ns != 0) {
+        c->unanswered_ns = n->now;
     }
-    timer_set(n, &p->ping, n->now + PING_BUSY_NS);
+}
+
+/* @return false: the connection is broken, and closed */
+static bool ping_conn(struct netmgr *n, struct conn *c, bool late)
+{
+    const struct peer *p = c->peer;
+    if (late && c->unanswered_ns != 0) {
+        c->unanswered_ns = n->now; /* it was us who did not listen */
+    }
+    uint64_t limit = c->datagram           ? PONG_DATAGRAM_NS
+                     : c->lane == NET_BULK ? PONG_BULK_NS
+                                           : PONG_STREAM_NS;
+    if (c->unanswered_ns != 0 && n->now - c->unanswered_ns >= limit) {
+        conn_close(n, c);
+        return false;
+    }
+    if (p->kept > 0 || c->unanswered_ns != 0 ||
+        (c->lane == NET_CONTROL && n->now - c->pinged_ns >= PING_IDLE_NS)) {
+        session_ping(n, c);
+    }
+    return true;
 }
 
 void ping_timer(struct netmgr *n, struct peer *p, uint64_t due_ns)
 {
-    struct conn *c = p->conns[NET_CONTROL];
-    if (c == NULL) {
-        return;
+    bool late = n->now - due_ns > STALL_NS;
+    if (p->conns[NET_BULK] != NULL) {
+        ping_conn(n, p->conns[NET_BULK], late);
     }
-    if (n->now - due_ns > STALL_NS && p->unanswered_ns != 0) {
-        p->unanswered_ns = n->now; /* it was us who did not listen */
-    }
-    uint64_t limit = c->datagram ? PONG_DATAGRAM_NS : PONG_STREAM_NS;
-    if (p->unanswered_ns != 0 && n->now - p->unanswered_ns >= limit) {
-        conn_close(n, c);
-        return;
-    }
-    if (busy(p) || n->now - p->pinged_ns >= PING_IDLE_NS) {
-        session_ping(n, p);
-    } else {
+    if (p->conns[NET_CONTROL] != NULL &&
+        ping_conn(n, p->conns[NET_CONTROL], late)) {
         timer_set(n, &p->ping, n->now + PING_BUSY_NS);
     }
 }
@@ -58,15 +73,19 @@ static bool differs_by_quarter(uint64_t a, uint64_t b)
     return apart * 4 >= b;
 }
 
-static void in_pong(struct netmgr *n, struct peer *p, uint64_t sent_ns)
+static void in_pong(struct netmgr *n, struct conn *c, uint64_t sent_ns)
 {
-    if (sent_ns == 0 || sent_ns > p->pinged_ns || sent_ns > n->now) {
+    struct peer *p = c->peer;
+    if (sent_ns == 0 || sent_ns > c->pinged_ns || sent_ns > n->now) {
         return; /* an echo of nothing */
+    }
+    c->unanswered_ns = sent_ns == c->pinged_ns ? 0 : n->now;
+    if (c->lane != NET_CONTROL) {
+        return;
     }
     if (p->twin.incarnation != 0 && sent_ns >= p->twin.asked_ns) {
         p->twin.answered = true;
     }
-    p->unanswered_ns = sent_ns == p->pinged_ns ? 0 : n->now;
     uint64_t rtt = n->now - sent_ns;
     rtt = rtt == 0 ? 1 : rtt;
     if (p->srtt_ns == 0) {
@@ -149,7 +168,7 @@ static bool in_frame(struct netmgr *n, struct conn *c,
         effect_frame(n, c, NET_PONG)->frame.u.ping = f->u.ping;
         return true;
     case NET_PONG:
-        in_pong(n, p, f->u.ping);
+        in_pong(n, c, f->u.ping);
         return true;
     case NET_BYE:
         in_bye(n, p);
@@ -184,6 +203,7 @@ enum motet_err session_in_frame(struct netmgr *n, const struct net_in *in)
         in_first(n, c, in->frame);
         return MOTET_OK;
     }
+    alive(n, c);
     if (p->heard_turn != n->turn + 1) {
         p->heard_turn = n->turn + 1;
         struct net_effect *e = effect_push(n, NET_HEARD);
@@ -213,6 +233,7 @@ enum motet_err session_in_drained(struct netmgr *n, const struct net_in *in)
     }
     c->backlog -= in->size < c->backlog ? in->size : c->backlog;
     if (c->peer != NULL) {
+        alive(n, c);
         peer_dirty(n, c->peer);
     }
     return MOTET_OK;

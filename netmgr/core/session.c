@@ -51,7 +51,6 @@ static void session_down(struct netmgr *n, struct peer *p)
 {
     p->up = false;
     n->sessions--;
-    p->unanswered_ns = 0;
     timer_set(n, &p->ping, FAR);
     trace_add(n->trace, n->now, TRACE_SESSION_DOWN, p->incarnation, p->site, 0);
     session_tell(n, p);
@@ -334,8 +333,8 @@ static void adopt(struct netmgr *n, struct conn *c, struct peer *p,
         session_tell(n, p);
     }
     if (lane == NET_CONTROL) {
-        p->unanswered_ns = 0;
-        session_ping(n, p);
+        session_ping(n, c);
+        timer_set(n, &p->ping, n->now + PING_BUSY_NS);
     }
     list_foreach (it, &p->sflows) {
         lane_poke(n, LIST_ENTRY(it, struct sflow, node));
@@ -349,7 +348,7 @@ static void twin_ask(struct netmgr *n, struct peer *p,
                      const struct net_hello *h)
 {
     p->twin = (struct twin){.incarnation = h->incarnation, .asked_ns = n->now};
-    session_ping(n, p);
+    session_ping(n, p->conns[NET_CONTROL]);
 }
 
 /* It has to be told by a connection from here that it was declared dead. */

@@ -53,6 +53,7 @@ static const uint64_t REFUSED_NS = 5 * SECOND; /* after any other REFUSE */
 static const uint64_t PING_BUSY_NS = 500 * MS;
 static const uint64_t PING_IDLE_NS = 2 * SECOND;
 static const uint64_t PONG_STREAM_NS = 3 * SECOND; /* broken without it */
+static const uint64_t PONG_BULK_NS = 5 * SECOND;   /* nor anything else moved */
 static const uint64_t PONG_DATAGRAM_NS = 10 * SECOND;
 static const uint64_t STALL_NS = 1 * SECOND; /* this loop itself was late */
 static const uint64_t ACK_DELAY_NS = 5 * MS;
@@ -93,7 +94,9 @@ struct conn {
     enum net_lane lane;
     bool dialed;
     bool datagram;
-    uint64_t backlog; /* bytes of DATA not drained */
+    uint64_t backlog;       /* bytes of DATA not drained */
+    uint64_t unanswered_ns; /* first PING since the last PONG, 0 = none */
+    uint64_t pinged_ns;
     struct deadline timer;
     char addr[NET_ADDR_MAX + 1];
 };
@@ -142,8 +145,6 @@ struct peer {
     struct twin twin;
 
     struct deadline ping;
-    uint64_t unanswered_ns; /* first PING since the last PONG, 0 = none */
-    uint64_t pinged_ns;
     uint64_t srtt_ns, var_ns; /* 0 = not known */
     uint64_t told_rtt_ns;
     uint64_t heard_turn;
@@ -428,7 +429,7 @@ enum motet_err session_in_violation(struct netmgr *n, const struct net_in *in);
 enum motet_err session_in_drained(struct netmgr *n, const struct net_in *in);
 enum motet_err session_in_ctl(struct netmgr *n, const struct net_in *in);
 enum motet_err session_in_leave(struct netmgr *n, const struct net_in *in);
-void session_ping(struct netmgr *n, struct peer *p);
+void session_ping(struct netmgr *n, struct conn *c);
 void ping_timer(struct netmgr *n, struct peer *p, uint64_t due_ns);
 struct conn *peer_conn(const struct peer *p, enum net_lane lane);
 uint64_t peer_rto(const struct peer *p);
