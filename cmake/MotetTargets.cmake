@@ -179,7 +179,6 @@ function(motet_libs_of SOURCE OUT)
             "deploy/check/:check"
             "deploy/sim/:sim"
             "deploy/pki/:pki"
-            "deploy/check/:check"
             "tests/support/:test_support"
             "nucleus/api/:motet_static"
             "motet/(motet|site|ipc|actor|port|group|api)[a-z_]*\\.h:motet_static")
