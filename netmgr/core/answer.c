@@ -177,8 +177,15 @@ bool answer_unbound(struct netmgr *n, struct peer *p, uint32_t handle)
 void sflow_rto(struct netmgr *n, struct sflow *f)
 {
     f->rto_at_ns = DEADLINE_NEVER;
+    if (f->handle == 0 || f->una == f->end) {
+        return;
+    }
     const struct conn *c = peer_conn(f->peer, (enum net_lane)f->lane);
-    if (c == NULL || !c->datagram || f->handle == 0 || f->una == f->end) {
+    if (c == NULL) { /* bulk, while control is down */
+        f->rto_at_ns = n->now + RTO_MAX_NS;
+        return;
+    }
+    if (!c->datagram) {
         return;
     }
     go_back(n, f);

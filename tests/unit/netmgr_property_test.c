@@ -152,14 +152,14 @@ static void run_seed(uint64_t seed, bool datagram, int turns)
 
 Test(netmgr_property, streams)
 {
-    for (uint64_t seed = 1; seed <= 12; seed++) {
+    for (uint64_t seed = 1; seed <= 60; seed++) {
         run_seed(seed, false, 1500);
     }
 }
 
 Test(netmgr_property, datagrams)
 {
-    for (uint64_t seed = 1; seed <= 8; seed++) {
+    for (uint64_t seed = 1; seed <= 60; seed++) {
         run_seed(seed, true, 1000);
     }
 }
