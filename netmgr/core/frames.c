@@ -45,7 +45,7 @@ static bool ping_conn(struct netmgr *n, struct conn *c, bool late)
                      : c->lane == NET_BULK ? PONG_BULK_NS
                                            : PONG_STREAM_NS;
     if (c->unanswered_ns != 0 && n->now - c->unanswered_ns >= limit) {
-        conn_close(n, c);
+        net_conn_close(n, c);
         return false;
     }
     if (p->kept > 0 || c->unanswered_ns != 0 ||

@@ -67,7 +67,7 @@ void lane_poke(struct netmgr *n, struct sflow *f)
         choose_lane(n, f);
         const struct conn *c = peer_conn(p, (enum net_lane)f->lane);
         if (c == NULL) {
-            peer_want(n, p, p->up ? (enum net_lane)f->lane : NET_CONTROL);
+            net_peer_want(n, p, p->up ? (enum net_lane)f->lane : NET_CONTROL);
             can = false;
         } else {
             can = (f->incarnation == 0 || f->incarnation == p->incarnation) &&

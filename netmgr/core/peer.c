@@ -63,7 +63,7 @@ static bool start_timers(struct netmgr *n, struct peer *p)
     return ok;
 }
 
-struct peer *peer_get(struct netmgr *n, uint64_t site)
+struct peer *net_peer_get(struct netmgr *n, uint64_t site)
 {
     struct peer *p = peer_find(n, site);
     if (p != NULL) {
@@ -175,7 +175,7 @@ void dial_due(struct netmgr *n, struct dial *d)
     e->lane = d->lane;
 }
 
-void peer_want(struct netmgr *n, struct peer *p, enum net_lane lane)
+void net_peer_want(struct netmgr *n, struct peer *p, enum net_lane lane)
 {
     struct dial *d = &p->dials[lane];
     if (d->id == 0 && !d->wanted && p->conns[lane] == NULL) {
@@ -195,7 +195,7 @@ void dial_again(struct netmgr *n, struct dial *d, uint64_t after_ns)
     d->not_before_ns = n->now + after_ns;
     d->wanted = false;
     if (dial_needed(d)) {
-        peer_want(n, d->peer, d->lane);
+        net_peer_want(n, d->peer, d->lane);
     }
 }
 
@@ -306,7 +306,7 @@ enum motet_err peer_in(struct netmgr *n, const struct net_in *in)
     if (in->site == 0) {
         return seed_new(n, addr);
     }
-    struct peer *p = peer_get(n, in->site);
+    struct peer *p = net_peer_get(n, in->site);
     if (p == NULL) {
         return n->peer_pool.used >= n->limits.peers_max ? MOTET_E_LIMIT
                                                         : MOTET_E_NO_MEMORY;
@@ -316,7 +316,7 @@ enum motet_err peer_in(struct netmgr *n, const struct net_in *in)
         text_copy(p->addr, sizeof(p->addr), addr);
         p->dials[NET_CONTROL].not_before_ns = 0;
     }
-    peer_want(n, p, NET_CONTROL);
+    net_peer_want(n, p, NET_CONTROL);
     return MOTET_OK;
 }
 
@@ -330,7 +330,7 @@ enum motet_err peer_in_forget(struct netmgr *n, const struct net_in *in)
     for (int lane = NET_LANE_COUNT - 1; lane >= 0; lane--) {
         p->dials[lane].wanted = false;
         if (p->conns[lane] != NULL) {
-            conn_close(n, p->conns[lane]);
+            net_conn_close(n, p->conns[lane]);
         }
     }
     return MOTET_OK;
@@ -382,7 +382,7 @@ void peer_bury(struct netmgr *n, struct peer *p, uint32_t incarnation)
     if (current) {
         for (int lane = NET_LANE_COUNT - 1; lane >= 0; lane--) {
             if (p->conns[lane] != NULL) {
-                conn_close(n, p->conns[lane]);
+                net_conn_close(n, p->conns[lane]);
             }
         }
         list_foreach (it, &p->rflows) {
@@ -414,7 +414,7 @@ enum motet_err peer_in_dead(struct netmgr *n, const struct net_in *in)
     if (in->site == 0 || in->site == n->site) {
         return MOTET_E_INVALID;
     }
-    struct peer *p = peer_get(n, in->site);
+    struct peer *p = net_peer_get(n, in->site);
     if (p == NULL) {
         return MOTET_E_LIMIT;
     }
@@ -442,7 +442,7 @@ static void count_violation(struct netmgr *n, struct peer *p)
     p->banned_ns = n->now + p->ban_ns;
     for (int lane = NET_LANE_COUNT - 1; lane >= 0; lane--) {
         if (p->conns[lane] != NULL) {
-            conn_close(n, p->conns[lane]);
+            net_conn_close(n, p->conns[lane]);
         }
     }
 }
@@ -459,7 +459,7 @@ void peer_violation(struct netmgr *n, struct conn *c, const char *detail)
     e->err = MOTET_E_PROTOCOL;
     e->detail = detail;
     trace_add(n->trace, n->now, TRACE_VIOLATION, 0, e->site, c->id);
-    conn_close(n, c);
+    net_conn_close(n, c);
     if (p != NULL) {
         count_violation(n, p);
     }

@@ -110,7 +110,7 @@ void conn_free(struct netmgr *n, struct conn *c)
     dialed_in_vain(n, &gone, 0);
 }
 
-void conn_close(struct netmgr *n, struct conn *c)
+void net_conn_close(struct netmgr *n, struct conn *c)
 {
     effect_push(n, NET_CLOSE)->conn = c->id;
     conn_free(n, c);
@@ -254,7 +254,7 @@ void conn_timer(struct netmgr *n, struct conn *c)
         return;
     }
     if (n->now >= c->up_ns + HELLO_NS) {
-        conn_close(n, c);
+        net_conn_close(n, c);
         return;
     }
     if (c->datagram && c->dialed) {
@@ -275,7 +275,7 @@ static void close_rivals(struct netmgr *n, const struct peer *p,
         if (c != winner && c->whom == p && c->peer == NULL &&
             c->lane == winner->lane) {
             c->whom = NULL;
-            conn_close(n, c);
+            net_conn_close(n, c);
         }
     }
 }
@@ -358,7 +358,7 @@ static void tell_dead(struct netmgr *n, struct peer *p,
     if (h->address[0] != 0) {
         text_copy(p->addr, sizeof(p->addr), h->address);
         p->wanted = true;
-        peer_want(n, p, NET_CONTROL);
+        net_peer_want(n, p, NET_CONTROL);
     }
 }
 
@@ -375,7 +375,7 @@ void session_hello_in(struct netmgr *n, struct conn *c,
     struct peer *p = peer_find(n, h->site);
     enum hello_do verdict = hello_judge(n, c, h, p, &refuse);
     if (verdict == HELLO_ADOPT || verdict == HELLO_SUPERSEDE) {
-        p = peer_get(n, h->site);
+        p = net_peer_get(n, h->site);
         if (p != NULL) {
             peer_succeed(n, p, h->incarnation);
             adopt(n, c, p, h);
@@ -413,7 +413,7 @@ void session_refuse_in(struct netmgr *n, struct conn *c,
     if (r->err == MOTET_E_TWIN && c->seed != NULL && n->selves > 0) {
         n->selves--;
         c->seed->self = true;
-        conn_close(n, c);
+        net_conn_close(n, c);
         return;
     }
     if (r->err != MOTET_E_AGAIN) {

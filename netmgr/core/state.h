@@ -381,14 +381,14 @@ void text_add(char *to, size_t size, const char *from);
 
 struct peer *peer_find(const struct netmgr *n, uint64_t site);
 /** Finds or makes; NULL at the limit or cap. */
-struct peer *peer_get(struct netmgr *n, uint64_t site);
+struct peer *net_peer_get(struct netmgr *n, uint64_t site);
 void peer_free(struct netmgr *n, struct peer *p);
 enum motet_err peer_in(struct netmgr *n, const struct net_in *in);
 enum motet_err peer_in_forget(struct netmgr *n, const struct net_in *in);
 enum motet_err peer_in_dead(struct netmgr *n, const struct net_in *in);
 enum motet_err peer_in_dial_failed(struct netmgr *n, const struct net_in *in);
 /** A connection of that lane is needed: dial unless it is there or coming. */
-void peer_want(struct netmgr *n, struct peer *p, enum net_lane lane);
+void net_peer_want(struct netmgr *n, struct peer *p, enum net_lane lane);
 /** The dial with that id. @return false if there is none */
 bool peer_dialed(struct netmgr *n, uint64_t id, struct peer **p,
                  struct seed **seed, enum net_lane *lane);
@@ -409,7 +409,7 @@ bool peer_banned(const struct netmgr *n, const struct peer *p);
 
 enum motet_err session_in_up(struct netmgr *n, const struct net_in *in);
 /** Gives NET_CLOSE and forgets the connection; flows on it wait. */
-void conn_close(struct netmgr *n, struct conn *c);
+void net_conn_close(struct netmgr *n, struct conn *c);
 void conn_free(struct netmgr *n, struct conn *c);
 void conn_timer(struct netmgr *n, struct conn *c);
 enum motet_err session_in_down(struct netmgr *n, const struct net_in *in);
