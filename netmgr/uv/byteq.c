@@ -91,6 +91,7 @@ void byteq_consume(struct byteq *q, size_t size)
     q->size -= size;
     while (size > 0) {
         struct byteq_chunk *chunk = q->first;
+        CHECK(chunk != NULL);
         size_t n = chunk->tail - chunk->head;
         n = n < size ? n : size;
         chunk->head += (uint32_t)n;

@@ -351,10 +351,17 @@ static void pump(struct conn *c)
     }
 }
 
+/* One read in a turn: libuv would read up to 32 times while the others wait. No
+ * buffer makes it stop, with UV_ENOBUFS; what is left it finds in the next. */
 static void on_alloc(uv_handle_t *handle, size_t wanted, uv_buf_t *buf)
 {
     struct conn *c = handle->data;
     (void)wanted;
+    if (c->read_turn == c->t->turn) {
+        *buf = uv_buf_init(NULL, 0);
+        return;
+    }
+    c->read_turn = c->t->turn;
     *buf = uv_buf_init((char *)c->t->read, sizeof c->t->read);
 }
 
@@ -375,11 +382,11 @@ static void left(struct conn *c, int err)
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
     struct conn *c = stream->data;
-    if (n < 0) {
-        left(c, (int)n);
+    if (n == 0 || n == UV_ENOBUFS) {
         return;
     }
-    if (n == 0 || c->state >= CONN_ENDING) {
+    if (n < 0) {
+        left(c, (int)n);
         return;
     }
     c->in = (const uint8_t *)buf->base;
@@ -399,7 +406,7 @@ static void on_written(uv_write_t *write, int status);
 /* Encrypts a batch, once the one before has left. */
 static bool encode(struct conn *c)
 {
-    if (c->ssl == NULL || c->wire.size > 0 || c->state < CONN_UP) {
+    if (c->ssl == NULL || c->wire.size > 0) {
         return true;
     }
     while (c->plain.size > 0 && c->wire.size < ENCODE_BYTES) {

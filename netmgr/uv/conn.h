@@ -23,7 +23,7 @@ enum {
     RECORD_BYTES = 16384,    /* plaintext of one TLS record */
     ENCODE_BYTES = 65536,    /* encrypted ahead of the kernel */
     WIRE_BYTES_MAX = 262144, /* records not asked for by us: alerts, updates */
-    TURN_BYTES = 1048576,    /* written per connection before others' turn */
+    TURN_BYTES = 131072,     /* written per connection before others' turn */
     UNSENT_BYTES = 131072,   /* in the kernel, not yet sent */
     PIECES_MAX = 16,         /* of one write */
     WELCOME = 'M',           /* first byte of the acceptor */
@@ -64,7 +64,8 @@ struct conn {
     struct addrinfo *next;
     SSL *ssl;
     struct tls_peer peer;
-    const uint8_t *in; /* read from the kernel, not yet taken by OpenSSL */
+    uint64_t read_turn; /* of the last read */
+    const uint8_t *in;  /* read from the kernel, not yet taken by OpenSSL */
     size_t in_size;
     size_t stranger_bytes; /* taken before it was authenticated */
     struct byteq plain;    /* to be encrypted */
@@ -98,6 +99,7 @@ struct transport {
     bool closing;
     unsigned refs; /* own handles not closed, and connections */
     uint64_t serial;
+    uint64_t turn; /* of the loop, from 1 */
     char address[ADDRESS_TEXT_MAX];
     uv_tcp_t listener;
     uv_prepare_t prepare;

@@ -74,7 +74,9 @@ static void end_turn(struct transport *t)
 
 static void on_prepare(uv_prepare_t *prepare)
 {
-    end_turn(prepare->data);
+    struct transport *t = prepare->data;
+    t->turn++;
+    end_turn(t);
 }
 
 static void on_check(uv_check_t *check)
@@ -267,6 +269,7 @@ static struct transport *prepare(const struct transport_config *cfg,
     t->limits = *limits;
     t->events = cfg->events;
     t->ctx = cfg->ctx;
+    t->turn = 1;
     t->cluster = copy(cfg->cluster);
     list_init(&t->conns);
     list_init(&t->dirty);

@@ -16,10 +16,21 @@
  * "motet/1", no tickets, no early data, no compression. The identity of a peer
  * is the single URI SAN `motet://CLUSTER/site/HEX16` of its leaf certificate
  * (exactly one; the cluster must be ours); HEX16 = the first 8 bytes of SHA-256
- * over the DER SubjectPublicKeyInfo, and that is checked.
+ * over the DER SubjectPublicKeyInfo, and that is checked. After the handshake
+ * the acceptor sends one byte, 'M', before all else: in TLS 1.3 the dialler is
+ * done before the acceptor has judged its certificate, and it is not `up` (but
+ * learns the reason in `dial_failed`) until it was let in.
+ *
+ * Events come from the turn of the loop, never from inside a call of this
+ * interface; every call is allowed from inside an event.
  *
  * Limits before authentication (DESIGN section 12): 64 connections, 4 per
- * address (loopback addresses: 64), 3 s, 16 KiB read. */
+ * address (loopback addresses: 64), 3 s, 16 KiB read. Besides: 5 s for a dial,
+ * 4,096 connections in all, 64 MiB written and not yet gone for each. They
+ * stand in transport_limits.h.
+ *
+ * Without memory for its own small things the driver aborts; without memory for
+ * bytes it closes the connection. */
 
 struct transport;
 
@@ -56,11 +67,12 @@ struct transport_config {
 };
 
 /**
- * Loads the certificates and listens.
+ * Loads the certificates and listens. Sets SIGPIPE to ignored if nobody
+ * handles it: libuv writes in a way that raises it.
  *
  * @param why  on failure: a sentence for people, which file or address and
  *             what to do; at least 256 bytes
- * @return NULL on failure
+ * @return NULL on failure; the loop is then as before
  */
 struct transport *transport_open(const struct transport_config *cfg, char *why,
                                  size_t why_size);
@@ -82,13 +94,15 @@ uint64_t transport_site(const struct transport *t);
 void transport_dial(struct transport *t, uint64_t dial, uint64_t peer,
                     const char *addr);
 
-/** Queues bytes (copied, encrypted at once). They are written at the end of the
- * loop's turn, all that was queued in one write per connection. Unknown or
- * closing connections are ignored: `down` has told or will tell. */
+/** Queues bytes (copied). They are encrypted and written at the end of the
+ * loop's turn, all that was queued in as few records and writes as can be.
+ * Unknown or closing connections are ignored: `down` has told or will tell.
+ * With more than 64 MiB queued the connection is closed: heed `drained`. */
 void transport_write(struct transport *t, uint64_t conn, const void *data,
                      size_t size);
 
-/** Closes after what was written has left, or after 1 s. */
+/** Closes after what was written has left and the peer has closed too, or after
+ * 1 s; what still comes in is discarded. */
 void transport_close_conn(struct transport *t, uint64_t conn);
 
 /** Closes all connections and gives up all dials; their last events follow. The

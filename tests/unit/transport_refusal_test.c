@@ -392,7 +392,7 @@ Test(transport_refusal, only_the_acceptor_refuses)
 {
     struct ground g;
     char dir[PATH_BYTES];
-    char command[3 * PATH_BYTES];
+    char command[4 * PATH_BYTES];
     char why[256];
     begin(&g);
     other_authority(&g, dir);

@@ -249,6 +249,55 @@ Test(transport, close_while_writing_insecure)
     close_while_writing(true);
 }
 
+/* What the peer sent and nobody read must not turn the end into a reset, which
+ * could take back what is still on its way to the peer. */
+Test(transport, closes_without_a_reset)
+{
+    static char data[65536];
+    struct ground g;
+    begin(&g);
+    g.insecure = true;
+    open_both(&g);
+    int fd = stranger(&g.b);
+    turn_until(&g, &g.b.ups, 1);
+    cr_assert_eq(write(fd, data, sizeof data), (ssize_t)sizeof data);
+    send_pattern(&g.b, 0, MIB);
+    transport_close_conn(g.b.t, g.b.conn);
+    transport_flush(g.b.t);
+    size_t got = 0;
+    ssize_t n = 1;
+    uint64_t end = uv_hrtime() + (uint64_t)PATIENCE_MS * 1000000;
+    while (n != 0 && uv_hrtime() < end) {
+        n = read(fd, data, sizeof data);
+        cr_assert(n >= 0 || errno == EAGAIN, "%s", strerror(errno));
+        got += n > 0 ? (size_t)n : 0;
+        /* It talks on until it has heard the end. */
+        cr_assert(n == 0 || write(fd, data, 100) == 100 || errno == EAGAIN);
+        uv_run(&g.loop, UV_RUN_NOWAIT);
+    }
+    cr_assert_eq(got, MIB);
+    close(fd);
+    turn_until(&g, &g.b.downs, 1);
+    finish(&g);
+}
+
+/* The time for authentication is no time for a session. */
+Test(transport, stays_up)
+{
+    struct ground g;
+    begin(&g);
+    g.limits.stranger_ms = 60;
+    g.limits.dial_ms = 60;
+    meet(&g);
+    g.late = false;
+    uv_timer_start(&g.timer, on_late, 150, 0);
+    while (!g.late) {
+        uv_run(&g.loop, UV_RUN_ONCE);
+    }
+    cr_assert_eq(g.a.downs + g.b.downs, 0);
+    finish(&g);
+}
+
 /* A peer that reads nothing: the close ends after the linger time; and before
  * that, what is pending has a limit. */
 Test(transport, a_peer_that_reads_nothing)
@@ -264,6 +313,7 @@ Test(transport, a_peer_that_reads_nothing)
     send_pattern(&g.b, 0, 32 * MIB);
     uv_run(&g.loop, UV_RUN_NOWAIT);
     cr_assert(g.b.drained < 16 * MIB);
+    cr_assert_eq(g.b.downs, 0);
     transport_close_conn(g.b.t, g.b.conn);
     turn_until(&g, &g.b.downs, 1);
     close(fd);
