@@ -243,10 +243,7 @@ static bool get_digest(const Motet__Dir *m, struct wire_arena *a)
         return false;
     }
     for (size_t i = 0; i < m->n_digest; i++) {
-        const Motet__Digest *d = m->digest[i];
-        if (d->author == 0) {
-            return false;
-        }
+        const Motet__Digest *d = m->digest[i]; /* author 0: the begin of all */
         a->digest[i] = (struct dir_digest){
             .author = d->author,
             .incarnation = d->incarnation,
