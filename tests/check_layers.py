@@ -25,9 +25,17 @@ LAYERS = {
     "sites/actors": ["nucleus/base"],
     "netmgr/uv": PURE,
     "deploy/check": ["nucleus/base"],
+    "deploy/pki": ["nucleus/base"],
     "deploy/sim": [*PURE, "deploy/check", "<api>"],
     "sites/host": [*PURE, "netmgr/uv", "nucleus/api", "<api>"],
-    "tools": [*PURE, "nucleus/api", "deploy/check", "deploy/sim", "<api>"],
+    "tools": [
+        *PURE,
+        "nucleus/api",
+        "deploy/check",
+        "deploy/pki",
+        "deploy/sim",
+        "<api>",
+    ],
 }
 
 # The words shared by every layer, as if they were in nucleus/base.
