@@ -1,0 +1,405 @@
+#include <string.h>
+
+#include "core.h"
+
+typedef enum motet_err handler(struct nucleus *n, const struct nuc_in *in,
+                               struct nuc_out *out);
+
+static enum motet_err tick(struct nucleus *n, const struct nuc_in *in,
+                           struct nuc_out *out);
+
+/* What is asked for -> who does it. `must` inputs only take things away, or
+ * tell what happened elsewhere: for them some room for effects is kept. */
+static const struct op {
+    handler *run;
+    bool must;
+} ops[NUC_KIND_COUNT] = {
+    [NUC_ACTOR_NEW] = {actor_new, false},
+    [NUC_ACTOR_END] = {actor_end, true},
+    [NUC_ACTOR_PI] = {actor_pi, false},
+    [NUC_ACTOR_FIND] = {actor_find, false},
+    [NUC_PORT_NEW] = {port_new, false},
+    [NUC_PORT_END] = {port_end_op, true},
+    [NUC_PORT_SET] = {port_set, false},
+    [NUC_PORT_INFO] = {port_info, false},
+    [NUC_GROUP_NEW] = {group_new, false},
+    [NUC_GROUP_INSERT] = {group_insert, false},
+    [NUC_GROUP_REMOVE] = {group_remove, true},
+    [NUC_GROUP_LIST] = {group_list, false},
+    [NUC_SEND] = {send_op, false},
+    [NUC_CALL] = {call_op, false},
+    [NUC_RECEIVE] = {receive, false},
+    [NUC_RECEIVE_STOP] = {receive_stop, true},
+    [NUC_REPLY] = {held_reply, false},
+    [NUC_FORWARD] = {held_forward, false},
+    [NUC_CANCEL] = {call_cancel, true},
+    [NUC_WATCH] = {watch_op, false},
+    [NUC_UNWATCH] = {watch_stop, true},
+    [NUC_NET_DELIVER] = {net_deliver, true},
+    [NUC_NET_OUTCOME] = {net_outcome, true},
+    [NUC_NET_ROOM_FOR] = {net_room_for, true},
+    [NUC_GROUP_MEMBER] = {group_member, true},
+    [NUC_SITE] = {peer_op, true},
+    [NUC_TICK] = {tick, true},
+};
+
+struct nucleus_limits nucleus_limits_default(void)
+{
+    return (struct nucleus_limits){
+        .actors_max = 65536,
+        .ports_max = 1048576,
+        .groups_max = 65536,
+        .members_max = 1048576,
+        .calls_max = 65536,
+        .held_max = 65536,
+        .watches_max = 65536,
+        .waiters_max = 65536,
+        .queue_msgs_max = 1024,
+        .queue_bytes_max = 4 << 20,
+        .body_bytes_max = MOTET_BODY_DEFAULT,
+    };
+}
+
+/* ---- Pools and ids ------------------------------------------------------- */
+
+void *pool_take_or(struct pool *pool, enum motet_err *err)
+{
+    void *item = pool_take(pool);
+    if (item == NULL) {
+        *err = pool->used >= pool->limit ? MOTET_E_LIMIT : MOTET_E_NO_MEMORY;
+    }
+    return item;
+}
+
+static void ids_init(struct ids *ids, struct mem *mem, size_t item_bytes,
+                     uint32_t limit)
+{
+    *ids = (struct ids){.next = 1};
+    pool_init(&ids->pool, mem, (uint32_t)item_bytes, limit);
+    while (UINT64_C(1) << ids->shift < limit) {
+        ids->shift++;
+    }
+}
+
+void *ids_take(struct ids *ids, uint64_t *id, enum motet_err *err)
+{
+    void *item = pool_take_or(&ids->pool, err);
+    if (item != NULL) {
+        *id = ids->next << ids->shift | pool_index(&ids->pool, item);
+        ids->next++;
+    }
+    return item;
+}
+
+void *ids_at(const struct ids *ids, uint64_t id)
+{
+    const uint64_t mask = (UINT64_C(1) << ids->shift) - 1;
+    return pool_at(&ids->pool, (uint32_t)(id & mask));
+}
+
+void ids_put(struct ids *ids, void *item)
+{
+    pool_put(&ids->pool, item);
+}
+
+uint64_t secret_key(const struct nucleus *n, uint64_t what, uint64_t hi,
+                    uint64_t lo)
+{
+    const uint64_t words[3] = {what, hi, lo};
+    uint8_t bytes[sizeof words];
+    for (size_t i = 0; i < sizeof bytes; i++) {
+        bytes[i] = (uint8_t)(words[i / 8] >> (i % 8 * 8));
+    }
+    return hash_bytes(n->cfg.secret, bytes, sizeof bytes);
+}
+
+/* ---- Life ---------------------------------------------------------------- */
+
+static void init_maps(struct nucleus *n)
+{
+    struct map *maps[] = {
+        &n->actor_by_ui,   &n->actor_by_name, &n->port_by_ui,
+        &n->group_by_ui,   &n->peer_by_site,  &n->held_by_caller,
+        &n->watcher_by_id,
+    };
+    for (size_t i = 0; i < ARRAY_LEN(maps); i++) {
+        map_init(maps[i], n->mem, secret_key(n, 0, 0, i));
+    }
+}
+
+static void init_pools(struct nucleus *n)
+{
+    const struct nucleus_limits *l = &n->cfg.limits;
+    struct mem *m = n->mem;
+    pool_init(&n->actor_pool, m, sizeof(struct actor), l->actors_max);
+    pool_init(&n->port_pool, m, sizeof(struct port), l->ports_max);
+    pool_init(&n->side_pool, m, sizeof(struct port_side), l->ports_max);
+    pool_init(&n->want_pool, m, sizeof(struct want), l->waiters_max);
+    pool_init(&n->waiter_pool, m, sizeof(struct waiter), l->waiters_max);
+    pool_init(&n->fanout_pool, m, sizeof(struct fanout), PARCELS_MAX);
+    pool_init(&n->group_pool, m, sizeof(struct group), l->groups_max);
+    pool_init(&n->member_pool, m, sizeof(struct member), l->members_max);
+    pool_init(&n->use_pool, m, sizeof(struct use), l->groups_max);
+    pool_init(&n->peer_pool, m, sizeof(struct peer), PEERS_MAX);
+    pool_init(&n->watcher_pool, m, sizeof(struct watcher_remote),
+              l->watches_max);
+    ids_init(&n->parcels, m, sizeof(struct parcel), PARCELS_MAX);
+    ids_init(&n->calls, m, sizeof(struct call), l->calls_max);
+    ids_init(&n->helds, m, sizeof(struct held), l->held_max);
+    ids_init(&n->watches, m, sizeof(struct watch), l->watches_max);
+}
+
+struct nucleus *nucleus_create(const struct nucleus_config *cfg)
+{
+    CHECK(cfg->site != 0 && cfg->incarnation != 0);
+    struct nucleus *n = mem_alloc(cfg->mem, sizeof *n);
+    if (n == NULL) {
+        return NULL;
+    }
+    n->cfg = *cfg;
+    n->mem = cfg->mem;
+    if (!fx_init(&n->fx, n->mem)) {
+        fx_fini(&n->fx);
+        mem_free(n->mem, n, sizeof *n);
+        return NULL;
+    }
+    deadlines_init(&n->timers, n->mem);
+    init_maps(n);
+    init_pools(n);
+    struct list *lists[] = {&n->actors, &n->ports, &n->groups, &n->peers,
+                            &n->ending, &n->work,  &n->dying,  &n->woken};
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+        list_init(lists[i]);
+    }
+    return n;
+}
+
+/* Everything that owns memory of its own beside its place in a pool. */
+static void release_messages(struct nucleus *n)
+{
+    for (uint32_t i = 0; i < n->parcels.pool.high; i++) {
+        const struct parcel *q = pool_at(&n->parcels.pool, i);
+        buf_unref(q->msg.data);
+    }
+    for (uint32_t i = 0; i < n->helds.pool.high; i++) {
+        const struct held *h = pool_at(&n->helds.pool, i);
+        buf_unref(h->msg.data);
+    }
+}
+
+static void release_tables(struct nucleus *n)
+{
+    list_foreach (node, &n->actors) {
+        struct actor *a = LIST_ENTRY(node, struct actor, node);
+        map_fini(&a->tokens);
+        deadlines_fini(&a->ready);
+    }
+    list_foreach (node, &n->groups) {
+        struct group *g = LIST_ENTRY(node, struct group, node);
+        map_fini(&g->by_port);
+        map_fini(&g->users);
+    }
+    for (uint32_t i = 0; i < n->side_pool.high; i++) {
+        struct port_side *s = pool_at(&n->side_pool, i);
+        if (s->wants.mem != NULL) {
+            map_fini(&s->wants);
+        }
+    }
+}
+
+void nucleus_destroy(struct nucleus *n)
+{
+    if (n == NULL) {
+        return;
+    }
+    release_messages(n);
+    release_tables(n);
+    struct map *maps[] = {
+        &n->actor_by_ui,   &n->actor_by_name, &n->port_by_ui,
+        &n->group_by_ui,   &n->peer_by_site,  &n->held_by_caller,
+        &n->watcher_by_id,
+    };
+    for (size_t i = 0; i < ARRAY_LEN(maps); i++) {
+        map_fini(maps[i]);
+    }
+    struct pool *pools[] = {
+        &n->actor_pool,  &n->port_pool,   &n->side_pool,    &n->want_pool,
+        &n->waiter_pool, &n->fanout_pool, &n->group_pool,   &n->member_pool,
+        &n->use_pool,    &n->peer_pool,   &n->watcher_pool, &n->parcels.pool,
+        &n->calls.pool,  &n->helds.pool,  &n->watches.pool,
+    };
+    for (size_t i = 0; i < ARRAY_LEN(pools); i++) {
+        pool_fini(pools[i]);
+    }
+    deadlines_fini(&n->timers);
+    fx_fini(&n->fx);
+    mem_free(n->mem, n, sizeof *n);
+}
+
+/* ---- Steps --------------------------------------------------------------- */
+
+static void port_work(struct nucleus *n, struct port *p)
+{
+    if (p->ending) {
+        port_end_work(n, p);
+    } else {
+        queue_work(n, p);
+    }
+}
+
+/* Work that did not fit among the effects before. Each unit takes itself out of
+ * its list, or uses up room. */
+static void work(struct nucleus *n)
+{
+    struct list *node;
+    while (fx_ready(n)) {
+        if ((node = list_first(&n->work)) != NULL) {
+            port_work(n, LIST_ENTRY(node, struct port, work));
+        } else if ((node = list_first(&n->dying)) != NULL) {
+            peer_work(n, LIST_ENTRY(node, struct peer, work));
+        } else if ((node = list_first(&n->woken)) != NULL) {
+            group_work(n, LIST_ENTRY(node, struct group, work));
+        } else {
+            return;
+        }
+    }
+}
+
+static void expire(struct nucleus *n, struct deadline *t)
+{
+    switch ((enum timer_kind)t->kind) {
+    case TIMER_WAITER:
+        waiter_end(n, CONTAINER_OF(t, struct waiter, timer), MOTET_E_TIMEOUT);
+        return;
+    case TIMER_PARCEL:
+        parcel_expired(n, CONTAINER_OF(t, struct parcel, timer));
+        return;
+    case TIMER_CALL:
+        call_expired(n, CONTAINER_OF(t, struct call, timer));
+        return;
+    case TIMER_HELD:
+        held_expired(n, CONTAINER_OF(t, struct held, timer));
+        return;
+    case TIMER_WATCH:
+        watch_expired(n, CONTAINER_OF(t, struct watch, timer));
+        return;
+    }
+    CHECK(false);
+}
+
+static enum motet_err tick(struct nucleus *n, const struct nuc_in *in,
+                           struct nuc_out *out)
+{
+    struct deadline *t;
+    (void)in;
+    (void)out;
+    while (fx_ready(n) && (t = deadlines_pop(&n->timers, n->now_ns)) != NULL) {
+        expire(n, t);
+    }
+    return MOTET_OK;
+}
+
+enum motet_err nucleus_step(struct nucleus *n, const struct nuc_in *in,
+                            struct nuc_out *out)
+{
+    CHECK(in->now_ns >= n->now_ns);
+    *out = (struct nuc_out){0};
+    if (in->kind < NUC_ACTOR_NEW || in->kind >= NUC_KIND_COUNT) {
+        return MOTET_E_INVALID;
+    }
+    const struct op *op = &ops[in->kind];
+    const bool roomy = fx_reserve(&n->fx, FX_SPARE + FX_STEP);
+    if (!roomy && (!op->must || n->fx.room < FX_STEP)) {
+        return MOTET_E_NO_MEMORY;
+    }
+    n->now_ns = in->now_ns;
+    const enum motet_err err = op->run(n, in, out);
+    work(n);
+    return err;
+}
+
+const struct nuc_effect *nucleus_effect(struct nucleus *n)
+{
+    struct nuc_effect *e = fx_take(&n->fx);
+    if (e == NULL) {
+        work(n);
+        e = fx_take(&n->fx);
+    }
+    if (e != NULL && e->kind == NUC_PUBLISH) {
+        /* Not earlier: the group may have gone since. */
+        const struct group *g = group_get(n, e->target);
+        e->name = g != NULL ? g->name : "";
+    }
+    return e;
+}
+
+uint64_t nucleus_deadline_ns(const struct nucleus *n)
+{
+    return deadlines_next(&n->timers);
+}
+
+/* ---- Looks --------------------------------------------------------------- */
+
+struct nuc_counts nucleus_counts(const struct nucleus *n)
+{
+    struct nuc_counts c = n->counts;
+    c.actors = n->actor_pool.used;
+    c.ports = n->port_by_ui.count;
+    c.groups = n->group_pool.used;
+    c.members = n->member_pool.used;
+    c.calls = n->calls.pool.used;
+    c.held = n->helds.pool.used;
+    c.watches = n->watches.pool.used;
+    return c;
+}
+
+/* The port after one that is gone: serials tell the order of creation. */
+static struct list *port_after_gone(const struct nucleus *n,
+                                    struct motet_ui after)
+{
+    list_foreach (node, &n->ports) {
+        const struct port *p = LIST_ENTRY(node, struct port, node);
+        if (ui_serial(p->ui) > ui_serial(after)) {
+            return node;
+        }
+    }
+    return NULL;
+}
+
+bool nucleus_next_port(const struct nucleus *n, struct motet_ui after,
+                       struct motet_ui *port)
+{
+    struct list *node;
+    if (ui_zero(after)) {
+        node = list_first(&n->ports);
+    } else {
+        const struct port *p = port_get(n, after);
+        node = p != NULL ? list_after(&n->ports, &p->node)
+                         : port_after_gone(n, after);
+    }
+    if (node == NULL) {
+        return false;
+    }
+    *port = LIST_ENTRY(node, struct port, node)->ui;
+    return true;
+}
+
+bool nucleus_next_group(const struct nucleus *n, struct motet_ui after,
+                        struct motet_ui *group, const char **name,
+                        uint32_t *members)
+{
+    const struct group *g = group_get(n, after);
+    if (g == NULL && !ui_zero(after)) {
+        return false;
+    }
+    struct list *node =
+        g != NULL ? list_after(&n->groups, &g->node) : list_first(&n->groups);
+    if (node == NULL) {
+        return false;
+    }
+    g = LIST_ENTRY(node, struct group, node);
+    *group = g->ui;
+    *name = g->name;
+    *members = g->count;
+    return true;
+}

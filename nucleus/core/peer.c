@@ -1,0 +1,260 @@
+#include "core.h"
+
+/* Other sites: what is known of them, and what ends with them. */
+
+struct peer *peer_get(const struct nucleus *n, uint64_t site)
+{
+    return map_get(&n->peer_by_site, site, 0);
+}
+
+struct peer *peer_want(struct nucleus *n, uint64_t site, enum motet_err *err)
+{
+    struct peer *p = peer_get(n, site);
+    if (p != NULL) {
+        return p;
+    }
+    p = pool_take_or(&n->peer_pool, err);
+    if (p == NULL) {
+        return NULL;
+    }
+    if (!map_put(&n->peer_by_site, site, 0, p)) {
+        pool_put(&n->peer_pool, p);
+        *err = MOTET_E_NO_MEMORY;
+        return NULL;
+    }
+    p->site = site;
+    p->state = NUC_SITE_REACHABLE; /* until told otherwise */
+    struct list *lists[] = {&p->calls, &p->helds, &p->watches, &p->watchers,
+                            &p->stalled};
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+        list_init(lists[i]);
+    }
+    list_append(&n->peers, &p->node);
+    return p;
+}
+
+void peer_unwant(struct nucleus *n, struct peer *p)
+{
+    if (p->known || p->members > 0 || list_linked(&p->work)) {
+        return;
+    }
+    if (!list_empty(&p->calls) || !list_empty(&p->helds) ||
+        !list_empty(&p->watches) || !list_empty(&p->watchers) ||
+        !list_empty(&p->stalled)) {
+        return;
+    }
+    (void)map_remove(&n->peer_by_site, p->site, 0);
+    list_remove(&p->node);
+    pool_put(&n->peer_pool, p);
+}
+
+void bond_tie(struct bond *b, struct peer *p, struct list *list,
+              struct motet_ui ui)
+{
+    /* The names of a site as such are those of its present incarnation. */
+    const uint32_t incarnation = ui_incarnation(ui);
+    b->peer = p;
+    b->incarnation = incarnation != 0 ? incarnation : p->incarnation;
+    list_append(list, &b->node);
+}
+
+void bond_cut(struct nucleus *n, struct bond *b)
+{
+    struct peer *p = b->peer;
+    if (p == NULL) {
+        return;
+    }
+    list_remove(&b->node);
+    b->peer = NULL;
+    peer_unwant(n, p);
+}
+
+bool bond_dead(const struct bond *b)
+{
+    return b->peer != NULL && b->incarnation != 0 &&
+           b->incarnation <= b->peer->dead;
+}
+
+/* ---- Deaths -------------------------------------------------------------- */
+
+typedef void ender(struct nucleus *n, struct bond *b);
+
+static void end_call(struct nucleus *n, struct bond *b)
+{
+    call_bereft(n, CONTAINER_OF(b, struct call, bond));
+}
+
+static void end_held(struct nucleus *n, struct bond *b)
+{
+    held_cancel(n, CONTAINER_OF(b, struct held, bond));
+}
+
+static void end_watch(struct nucleus *n, struct bond *b)
+{
+    watch_fire(n, CONTAINER_OF(b, struct watch, bond), b->peer->news);
+}
+
+static void end_watcher(struct nucleus *n, struct bond *b)
+{
+    watcher_remote_free(n, CONTAINER_OF(b, struct watcher_remote, bond));
+}
+
+/* Ends what is tied to an incarnation that is over. @return false when the
+ * effects ran short */
+static bool end_bonds(struct nucleus *n, struct list *list, ender *end)
+{
+    list_foreach (node, list) {
+        struct bond *b = LIST_ENTRY(node, struct bond, node);
+        if (!bond_dead(b)) {
+            continue;
+        }
+        if (!fx_ready(n)) {
+            return false;
+        }
+        end(n, b);
+    }
+    return true;
+}
+
+static bool end_all(struct nucleus *n, struct peer *p)
+{
+    return end_bonds(n, &p->calls, end_call) &&
+           end_bonds(n, &p->helds, end_held) &&
+#ifndef MOTET_BUG_SKIP_DEATH
+           end_bonds(n, &p->watches, end_watch) &&
+#endif
+           end_bonds(n, &p->watchers, end_watcher);
+}
+
+void peer_work(struct nucleus *n, struct peer *p)
+{
+    list_remove(&p->work);
+    p->members++; /* keeps it while its last bonds go */
+    bool done = end_all(n, p);
+    if (done && p->restart) {
+        p->restart = false;
+        parcel_restart(n, p, (struct motet_ui){0}, (struct motet_ui){0});
+        done = !p->restart;
+    }
+    p->members--;
+    if (!done) {
+        list_append(&n->dying, &p->work);
+        return;
+    }
+    peer_unwant(n, p);
+}
+
+static void bury(struct nucleus *n, struct peer *p, uint32_t incarnation,
+                 enum motet_news news)
+{
+    if (incarnation <= p->dead) {
+        return;
+    }
+    trace(n, TRACE_DEAD, incarnation, p->site, (uint64_t)news);
+    p->dead = incarnation;
+    p->news = news;
+    /* What it was still to be told is of no use to its successor. */
+    list_foreach (node, &p->stalled) {
+        struct parcel *q = LIST_ENTRY(node, struct parcel, node);
+        if (ui_incarnation(q->dst) <= incarnation) {
+            parcel_settle(n, q, MOTET_E_SITE_DEAD);
+        }
+    }
+    if (!list_linked(&p->work)) {
+        list_append(&n->dying, &p->work);
+    }
+}
+
+/* ---- What membership says ------------------------------------------------ */
+
+/* Ties made by the names of the site as such, before it was heard of. */
+static void adopt(struct list *list, uint32_t incarnation)
+{
+    list_foreach (node, list) {
+        struct bond *b = LIST_ENTRY(node, struct bond, node);
+        if (b->incarnation == 0) {
+            b->incarnation = incarnation;
+        }
+    }
+}
+
+static void advance(struct nucleus *n, struct peer *p, uint32_t incarnation)
+{
+    if (p->incarnation == 0) {
+        adopt(&p->calls, incarnation);
+        adopt(&p->helds, incarnation);
+        adopt(&p->watches, incarnation);
+        adopt(&p->watchers, incarnation);
+    } else {
+        /* A newer life: the one before is over, whoever saw it end. */
+        bury(n, p, incarnation - 1, MOTET_NEWS_SITE_DEAD);
+    }
+    p->incarnation = incarnation;
+    p->state = NUC_SITE_REACHABLE;
+}
+
+static void tell_watches(struct nucleus *n, struct peer *p,
+                         enum nuc_site_state state)
+{
+    const enum motet_news news = state == NUC_SITE_REACHABLE
+                                     ? MOTET_NEWS_REACHABLE
+                                     : MOTET_NEWS_UNREACHABLE;
+    list_foreach (node, &p->watches) {
+        struct bond *b = LIST_ENTRY(node, struct bond, node);
+        if (!bond_dead(b) && b->incarnation <= p->incarnation) {
+            struct watch *w = CONTAINER_OF(b, struct watch, bond);
+            watch_tell(n, w, news, w->subject);
+        }
+    }
+}
+
+static void set_state(struct nucleus *n, struct peer *p,
+                      const struct nuc_in *in)
+{
+    switch (in->state) {
+    case NUC_SITE_REACHABLE:
+    case NUC_SITE_UNREACHABLE:
+        if (in->incarnation <= p->dead) {
+            return; /* late: the dead do not come back */
+        }
+        if (in->state != p->state) {
+            tell_watches(n, p, in->state);
+        }
+        p->rtt_ns = in->rtt_ns;
+        break;
+    case NUC_SITE_DEAD:
+        bury(n, p, in->incarnation, MOTET_NEWS_SITE_DEAD);
+        break;
+    case NUC_SITE_LEFT:
+        bury(n, p, in->incarnation, MOTET_NEWS_LEFT);
+        break;
+    }
+    p->state = in->state;
+}
+
+enum motet_err peer_op(struct nucleus *n, const struct nuc_in *in,
+                       struct nuc_out *out)
+{
+    (void)out;
+    enum motet_err err;
+    if (in->site == 0 || in->incarnation == 0 ||
+        in->state < NUC_SITE_REACHABLE || in->state > NUC_SITE_LEFT) {
+        return MOTET_E_INVALID;
+    }
+    if (in->site == n->cfg.site) {
+        return MOTET_OK;
+    }
+    struct peer *p = peer_want(n, in->site, &err);
+    if (p == NULL) {
+        return err;
+    }
+    p->known = true;
+    if (in->incarnation > p->incarnation) {
+        advance(n, p, in->incarnation);
+    }
+    if (in->incarnation < p->incarnation) {
+        return MOTET_OK; /* of an earlier life: advance() ended it */
+    }
+    set_state(n, p, in);
+    return MOTET_OK;
+}
