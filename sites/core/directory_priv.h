@@ -21,6 +21,8 @@ enum {
 _Static_assert(DIR_RECORDS_MAX *DIR_RECORD_BYTES < 12 * 1024,
                "a message of records keeps below 12 KiB");
 
+#define DIR_NOT_SWEPT UINT64_MAX
+
 /* After that a list that was interrupted is begun again. */
 #define DIR_FULL_STALE_NS UINT64_C(3000000000)
 
@@ -39,8 +41,12 @@ struct author {
     uint64_t floor;      /* ... but withdrawals up to this are forgotten */
     struct list records; /* struct entry, in order of version */
     struct list gone;    /* in directory.gone when not known */
-    struct entry *sweep; /* where the sweep of a full list goes on ... */
-    uint64_t sweep_at;   /* ... for a part that comes after this version */
+    /* A full list under way from others; DIR_NOT_SWEPT when there is none. Only
+     * what is held up to this version is known to be rid of what was withdrawn
+     * and forgotten, so only so much is claimed in digests. */
+    uint64_t swept;
+    struct entry *sweep; /* the first one held beyond it, when ... */
+    uint64_t sweep_at;   /* ... the part that follows this version comes */
     uint64_t ask_ns;     /* not before: the next request for what is missing */
 };
 
@@ -62,6 +68,7 @@ struct peer {
     uint32_t slot; /* in directory.peers */
     /* A full list under way to it. */
     uint64_t full_author; /* 0 = none */
+    bool full_done;
     uint32_t full_incarnation;
     uint64_t full_upto;
     uint64_t full_ns;

@@ -90,6 +90,7 @@ void dir_author_renew(struct directory *d, struct author *a,
     a->least = incarnation;
     a->version = 0;
     a->floor = 0;
+    a->swept = DIR_NOT_SWEPT;
     a->ask_ns = 0;
 }
 

@@ -47,27 +47,31 @@ static struct entry *first_after(const struct author *a, uint64_t version)
 }
 
 /* Where a full list for `p` begins: where the last one broke off, or at 0.
- * @return false while another one is under way */
+ * @return false while another one is under way, or when `p` asked before the
+ *         last answer can have reached it */
 static bool full_from(const struct directory *d, const struct peer *p,
                       const struct author *a, uint64_t have, uint64_t *from)
 {
+    const uint64_t age_ns = d->now_ns - p->full_ns;
     *from = 0;
-    if (p->full_author == 0 || d->now_ns - p->full_ns >= DIR_FULL_STALE_NS) {
+    if (p->full_author == 0 || age_ns >= DIR_FULL_STALE_NS) {
         return true;
     }
     if (p->full_author != a->site || p->full_incarnation != a->incarnation) {
-        return false;
+        return p->full_done;
     }
-    if (p->full_upto == have) {
+    if (!p->full_done && p->full_upto == have) {
         *from = have;
+        return true;
     }
-    return true;
+    return age_ns >= d->cfg.sync_ns / 2;
 }
 
 static void note_full(struct directory *d, struct peer *p,
                       const struct author *a, uint64_t upto, bool done)
 {
-    p->full_author = done ? 0 : a->site;
+    p->full_author = a->site;
+    p->full_done = done;
     p->full_incarnation = a->incarnation;
     p->full_upto = upto;
     p->full_ns = d->now_ns;
@@ -134,12 +138,18 @@ void dir_tell_all(struct directory *d)
 /* ---- Digests ---------------------------------------------------------------
  */
 
+/* What is certainly held. */
+static uint64_t held(const struct author *a)
+{
+    return a->swept < a->version ? a->swept : a->version;
+}
+
 static struct dir_digest digest_of(const struct author *a)
 {
     return (struct dir_digest){
         .author = a->site,
         .incarnation = a->incarnation,
-        .version = a->version,
+        .version = held(a),
     };
 }
 
@@ -222,10 +232,9 @@ static bool compare(struct directory *d, struct peer *p,
             send_missing(d, p, a, 0, parts);
             return false;
         }
-        if (theirs->incarnation == a->incarnation &&
-            theirs->version <= a->version) {
+        if (theirs->incarnation == a->incarnation) {
             send_missing(d, p, a, theirs->version, parts);
-            return false;
+            return theirs->version > held(a) && a != d->own;
         }
     }
     return theirs->version > 0 && theirs->author != d->cfg.site &&
@@ -326,29 +335,50 @@ static void sweep(struct directory *d, struct author *a,
     a->sweep_at = msg->upto;
 }
 
-static void take_all(struct directory *d, struct author *a,
-                     const struct dir_msg *msg)
+/* Whether `msg` can be taken: what comes before it is held. Else what is
+ * missing must be asked for. */
+static bool follows(struct author *a, const struct dir_msg *msg)
 {
-    if (msg->full) {
-        sweep(d, a, msg);
+    if (!msg->full) {
+        return msg->after <= a->version;
     }
-    uint64_t upto = msg->upto;
+    if (msg->first || a->swept == DIR_NOT_SWEPT) {
+        a->swept = 0; /* or the first part was lost: from the beginning */
+    }
+    return msg->first || (msg->after > 0 && msg->after <= a->swept);
+}
+
+static uint64_t take_records(struct directory *d, struct author *a,
+                             const struct dir_msg *msg)
+{
     for (uint32_t i = 0; i < msg->record_count; i++) {
         const struct record *r = &msg->records[i];
         if (r->version <= a->version) {
             continue;
         }
         if (dir_take(d, a, r) != MOTET_OK) {
-            upto = a->version; /* asked for again */
-            break;
+            return a->version; /* the rest is asked for again */
         }
         a->version = r->version;
     }
+    return msg->upto;
+}
+
+static void take_all(struct directory *d, struct author *a,
+                     const struct dir_msg *msg)
+{
+    if (msg->full) {
+        sweep(d, a, msg);
+    }
+    const uint64_t upto = take_records(d, a, msg);
     if (a->version < upto) {
         a->version = upto;
     }
     if (msg->full && a->floor < upto) {
         a->floor = upto;
+    }
+    if (msg->after <= a->swept && a->swept < upto) {
+        a->swept = upto;
     }
 }
 
@@ -372,7 +402,7 @@ static void got_delta(struct directory *d, const struct peer *p,
     if (!a->known || msg->incarnation > a->incarnation) {
         dir_author_renew(d, a, msg->incarnation);
     }
-    if (msg->after > a->version) {
+    if (!follows(a, msg)) {
         ask_for(d, p->site, a);
         return;
     }

@@ -1,0 +1,280 @@
+#include "directory_world.h"
+
+/* Several directories: whatever the network does, all end with the same. */
+
+TestSuite(directory_world, .timeout = 30);
+
+static struct dw w;
+
+Test(directory_world, a_change_is_everywhere_at_once)
+{
+    dw_init(&w, 5, 1);
+    dw_mesh(&w);
+    dw_must(&w, 0, 1, 50, 0, true);
+    dw_must(&w, 0, 2, 0, 3, true);
+    dw_run(&w, w.now_ns + 15 * MS_NS);
+    cr_expect(dw_agrees(&w));
+    for (uint32_t i = 0; i < 5; i++) {
+        cr_expect_eq(w.nodes[i].told_count, 2);
+        cr_expect_eq(directory_version(w.nodes[i].d, DW_SITE0), 2);
+    }
+    dw_must(&w, 0, 1, 50, 0, false);
+    dw_run(&w, w.now_ns + 15 * MS_NS);
+    cr_expect(dw_agrees(&w));
+    cr_expect_eq(w.nodes[4].told_count, 1);
+    dw_fini(&w);
+}
+
+Test(directory_world, changes_of_10_ms_go_together)
+{
+    dw_init(&w, 2, 1);
+    dw_mesh(&w);
+    dw_run(&w, w.now_ns + 5 * MS_NS);
+    w.sent = 0;
+    for (uint32_t i = 1; i <= DIR_RECORDS_MAX; i++) {
+        dw_must(&w, 0, i, 50, 0, true);
+    }
+    dw_run(&w, w.now_ns + 15 * MS_NS);
+    cr_expect_eq(w.sent, 1, "at the limit of one message");
+    for (uint32_t i = 1; i <= DIR_RECORDS_MAX + 1; i++) {
+        dw_must(&w, 0, 1000 + i, 50, 0, true);
+    }
+    w.sent = 0;
+    dw_run(&w, w.now_ns + 15 * MS_NS);
+    cr_expect_eq(w.sent, 2, "one past it");
+    cr_expect(dw_agrees(&w));
+    dw_fini(&w);
+}
+
+Test(directory_world, random_changes_on_a_bad_network_end_in_agreement)
+{
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        dw_init(&w, 6, seed);
+        dw_mesh(&w);
+        w.loss = 300000;
+        w.spread_ns = 60 * MS_NS; /* overtaking */
+        for (uint32_t k = 0; k < 600; k++) {
+            const uint32_t i = (uint32_t)prng_below(&w.prng, 6);
+            const uint32_t subject = 1 + (uint32_t)prng_below(&w.prng, 40);
+            const uint32_t group = (uint32_t)prng_below(&w.prng, 3);
+            dw_must(&w, i, subject, group, prng_below(&w.prng, 4),
+                    prng_chance(&w.prng, 600000));
+            dw_run(&w, w.now_ns + prng_below(&w.prng, 10 * MS_NS));
+            if (prng_chance(&w.prng, 30000)) {
+                const uint32_t j = (uint32_t)prng_below(&w.prng, 6);
+                dw_session(&w, i, j, !w.up[i][j]);
+            }
+        }
+        w.loss = 0;
+        dw_mesh(&w);
+        dw_run(&w, w.now_ns + 3 * SEC_NS);
+        cr_expect(dw_agrees(&w), "seed %u", (unsigned)seed);
+        dw_fini(&w);
+    }
+}
+
+/* As above, and what was withdrawn is soon forgotten: full lists. */
+Test(directory_world, forgotten_withdrawals_end_in_agreement)
+{
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        dw_init(&w, 4, seed);
+        for (uint32_t i = 0; i < 4; i++) {
+            dw_kill(&w, i);
+            struct directory_config cfg = dw_config(&w, i);
+            cfg.tombstone_ns = 200 * MS_NS;
+            w.nodes[i].d = directory_create(&cfg);
+        }
+        dw_mesh(&w);
+        for (uint32_t k = 0; k < 600; k++) {
+            const uint32_t i = (uint32_t)prng_below(&w.prng, 4);
+            const uint32_t j = (uint32_t)prng_below(&w.prng, 4);
+            dw_must(&w, i, 1 + (uint32_t)prng_below(&w.prng, 300), 0,
+                    prng_below(&w.prng, 4), prng_chance(&w.prng, 600000));
+            if (prng_chance(&w.prng, 50000)) {
+                dw_session(&w, i, j, !w.up[i][j]);
+            }
+            w.loss = prng_chance(&w.prng, 500000) ? 500000 : 0;
+            dw_run(&w, w.now_ns + prng_below(&w.prng, 20 * MS_NS));
+        }
+        w.loss = 0;
+        dw_mesh(&w);
+        dw_run(&w, w.now_ns + 3 * SEC_NS);
+        cr_expect(dw_agrees(&w), "seed %u", (unsigned)seed);
+        dw_fini(&w);
+    }
+}
+
+/* A chain: the ends know of each other through the middle only. */
+Test(directory_world, records_pass_through_third_sites)
+{
+    dw_init(&w, 4, 3);
+    for (uint32_t i = 0; i < 3; i++) {
+        dw_session(&w, i, i + 1, true);
+    }
+    dw_must(&w, 0, 1, 50, 0, true);
+    dw_must(&w, 3, 2, 50, 0, true);
+    dw_run(&w, w.now_ns + 8 * SEC_NS);
+    cr_expect(dw_agrees(&w));
+    cr_expect_eq(w.nodes[3].told_count, 2);
+    dw_fini(&w);
+}
+
+Test(directory_world, a_newcomer_gets_each_record_about_once)
+{
+    dw_init(&w, 6, 4);
+    for (uint32_t i = 0; i < 6; i++) {
+        for (uint32_t j = i + 1; j < 5; j++) {
+            dw_session(&w, i, j, true);
+        }
+    }
+    for (uint32_t k = 0; k < 1000; k++) {
+        dw_must(&w, k % 5, 1 + k, 50, 0, true);
+    }
+    dw_run(&w, w.now_ns + 3 * SEC_NS);
+    w.sent_records = 0;
+    w.spread_ns = MS_NS; /* in order, as in a session */
+    dw_mesh(&w);
+    dw_run(&w, w.now_ns + 100 * MS_NS);
+    cr_expect(dw_agrees(&w));
+    cr_expect_leq(w.sent_records, 2000, "%u", (unsigned)w.sent_records);
+    dw_fini(&w);
+}
+
+/* More than one answer's worth: the rest comes with the next digests. */
+Test(directory_world, a_long_list_comes_in_several_answers)
+{
+    static struct dw big;
+    for (int forgotten = 0; forgotten < 2; forgotten++) {
+        dw_init(&big, 2, 5);
+        for (uint32_t i = 0; i < 2; i++) {
+            dw_kill(&big, i);
+            struct directory_config cfg = dw_config(&big, i);
+            cfg.records_max = 20000;
+            cfg.tombstone_ns = SEC_NS;
+            big.nodes[i].d = directory_create(&cfg);
+        }
+        /* The naive lists are too short for this: count only. */
+        for (uint32_t k = 0; k < 20000; k++) {
+            struct record r = dw_record(1 + k, 50, true);
+            const struct dir_in in = {
+                .kind = DIR_IN_PUBLISH, .now_ns = big.now_ns, .record = &r};
+            cr_assert_eq(directory_step(big.nodes[0].d, &in), MOTET_OK);
+            while (directory_effect(big.nodes[0].d) != NULL) {
+            }
+        }
+        if (forgotten == 1) {
+            struct record r = dw_record(20000, 50, false);
+            const struct dir_in in = {
+                .kind = DIR_IN_PUBLISH, .now_ns = big.now_ns, .record = &r};
+            cr_assert_eq(directory_step(big.nodes[0].d, &in), MOTET_OK);
+            while (directory_effect(big.nodes[0].d) != NULL) {
+            }
+            dw_run(&big, big.now_ns + 2 * SEC_NS);
+        }
+        big.up[0][1] = big.up[1][0] = true;
+        for (uint32_t i = 0; i < 2; i++) {
+            const struct dir_in in = {.kind = DIR_IN_PEER,
+                                      .now_ns = big.now_ns,
+                                      .site = DW_SITE0 + 1 - i,
+                                      .up = true};
+            cr_assert_eq(directory_step(big.nodes[i].d, &in), MOTET_OK);
+        }
+        uint32_t rounds = 0;
+        while (directory_view(big.nodes[0].d) !=
+                   directory_view(big.nodes[1].d) &&
+               rounds < 10) {
+            for (int pass = 0; pass < 4; pass++) {
+                for (uint32_t i = 0; i < 2; i++) {
+                    const struct dir_effect *e;
+                    while ((e = directory_effect(big.nodes[i].d)) != NULL) {
+                        if (e->kind != DIR_SEND) {
+                            continue;
+                        }
+                        const struct dir_in in = {.kind = DIR_IN_MSG,
+                                                  .now_ns = big.now_ns,
+                                                  .site = DW_SITE0 + i,
+                                                  .msg = e->msg};
+                        cr_assert_eq(directory_step(big.nodes[1 - i].d, &in),
+                                     MOTET_OK);
+                    }
+                }
+            }
+            big.now_ns += SEC_NS;
+            for (uint32_t i = 0; i < 2; i++) {
+                const struct dir_in in = {.kind = DIR_IN_TICK,
+                                          .now_ns = big.now_ns};
+                cr_assert_eq(directory_step(big.nodes[i].d, &in), MOTET_OK);
+            }
+            rounds++;
+        }
+        cr_expect_eq(directory_records(big.nodes[1].d),
+                     forgotten == 1 ? 19999 : 20000);
+        cr_expect(rounds >= 2 && rounds <= 4, "%u rounds", rounds);
+        dw_fini(&big);
+    }
+}
+
+Test(directory_world, the_dead_stay_dead)
+{
+    dw_init(&w, 4, 6);
+    dw_mesh(&w);
+    dw_must(&w, 0, 1, 50, 0, true);
+    dw_must(&w, 0, 2, 0, 4, true);
+    dw_run(&w, w.now_ns + SEC_NS);
+    for (uint32_t j = 1; j < 4; j++) {
+        dw_session(&w, 0, j, false);
+    }
+    dw_kill(&w, 0);
+    dw_gone(&w, 1, 0, 1);
+    cr_expect_eq(w.nodes[1].told_count, 0, "its records go");
+    cr_expect_eq(w.nodes[2].told_count, 2);
+    dw_run(&w, w.now_ns + 5 * SEC_NS);
+    cr_expect_eq(w.nodes[1].told_count, 0, "and others do not bring them back");
+    dw_gone(&w, 2, 0, 1);
+    dw_gone(&w, 3, 0, 1);
+    cr_expect(dw_agrees(&w));
+    dw_born(&w, 0, 2);
+    dw_must(&w, 0, 3, 50, 0, true);
+    dw_mesh(&w);
+    dw_run(&w, w.now_ns + 100 * MS_NS);
+    cr_expect(dw_agrees(&w));
+    cr_expect_eq(w.nodes[1].told_count, 1, "the next life is another matter");
+    dw_fini(&w);
+}
+
+Test(directory_world, a_new_life_replaces_the_old_one)
+{
+    dw_init(&w, 3, 7);
+    dw_mesh(&w);
+    dw_must(&w, 0, 1, 50, 0, true);
+    dw_must(&w, 0, 2, 50, 0, true);
+    dw_run(&w, w.now_ns + SEC_NS);
+    dw_session(&w, 0, 1, false);
+    dw_session(&w, 0, 2, false);
+    dw_kill(&w, 0);
+    dw_born(&w, 0, 2);
+    dw_must(&w, 0, 2, 50, 0, true);
+    dw_mesh(&w);
+    dw_run(&w, w.now_ns + SEC_NS);
+    cr_expect(dw_agrees(&w));
+    cr_expect_eq(w.nodes[1].told_count, 1);
+    dw_fini(&w);
+}
+
+Test(directory_world, the_same_seed_gives_the_same_trace)
+{
+    uint64_t hash[2];
+    for (int k = 0; k < 2; k++) {
+        dw_init(&w, 4, 99);
+        dw_mesh(&w);
+        w.loss = 200000;
+        for (uint32_t i = 0; i < 100; i++) {
+            dw_must(&w, i % 4, 1 + i % 7, 50, i, true);
+            dw_run(&w, w.now_ns + 7 * MS_NS);
+        }
+        dw_run(&w, w.now_ns + 3 * SEC_NS);
+        hash[k] = w.nodes[0].trace.hash ^ w.nodes[3].trace.hash;
+        dw_fini(&w);
+    }
+    cr_expect_eq(hash[0], hash[1]);
+}
