@@ -149,6 +149,22 @@ bool actors_take(struct site *s, const struct nuc_effect *e)
     return true;
 }
 
+void actors_forget(struct motet_self *a, struct motet_ui port, uint64_t watch)
+{
+    const struct ring *r = &a->site->events;
+
+    for (uint32_t i = 0; i < r->count; i++) {
+        struct actor_event *event = ring_at(r, i);
+        const struct nuc_effect *e = &event->e;
+        const bool of_port = e->port.hi == port.hi && e->port.lo == port.lo;
+        const bool of_watch = e->msg.kind == MSG_NEWS && e->watch == watch;
+        if (e->kind == NUC_DELIVER && e->actor.hi == a->ui.hi &&
+            e->actor.lo == a->ui.lo && (of_port || (watch != 0 && of_watch))) {
+            event->e.actor = (struct motet_ui){0, 0}; /* of nobody */
+        }
+    }
+}
+
 static struct motet_view view_of(const struct nuc_effect *e)
 {
     const struct msg *m = &e->msg;

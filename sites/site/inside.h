@@ -171,6 +171,9 @@ void actors_stop(struct site *s);
 void actors_run(struct site *s);
 /** Work that is due now? */
 bool actors_ready(const struct site *s);
+/** What waits for the actor and came on `port` or (port zero) is news of `watch`
+ * is dropped: the port or the watch ended at its wish. */
+void actors_forget(struct motet_self *a, struct motet_ui port, uint64_t watch);
 /** Whether the effect was for a supervisor actor; then it was taken. */
 bool actors_take(struct site *s, const struct nuc_effect *e);
 

@@ -46,6 +46,13 @@ void *ring_push(struct ring *r)
     return r->items + (size_t)at * r->item_bytes;
 }
 
+void *ring_at(const struct ring *r, uint32_t index)
+{
+    CHECK(index < r->count);
+    const uint32_t at = (r->head + index) & (r->capacity - 1);
+    return r->items + (size_t)at * r->item_bytes;
+}
+
 void *ring_pop(struct ring *r)
 {
     if (r->count == 0) {

@@ -23,6 +23,10 @@ void ring_fini(struct ring *r);
 /** A slot at the end, contents undefined; valid until the next push. */
 void *ring_push(struct ring *r);
 
+/** The index-th item from the oldest, below `count`; valid until the next push.
+ */
+void *ring_at(const struct ring *r, uint32_t index);
+
 /** The oldest item, NULL when empty; valid until the next push. */
 void *ring_pop(struct ring *r);
 

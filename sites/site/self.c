@@ -75,7 +75,12 @@ enum motet_err motet_actor_port_end(struct motet_self *self,
 {
     struct nuc_out out;
 
-    return op(self, &(struct nuc_in){.kind = NUC_PORT_END, .port = port}, &out);
+    const enum motet_err err =
+        op(self, &(struct nuc_in){.kind = NUC_PORT_END, .port = port}, &out);
+    if (err == MOTET_OK) {
+        actors_forget(self, port, 0);
+    }
+    return err;
 }
 
 enum motet_err motet_actor_port_enable(struct motet_self *self,
@@ -279,8 +284,12 @@ enum motet_err motet_actor_unwatch(struct motet_self *self, uint64_t watch)
 {
     struct nuc_out out;
 
-    return op(self, &(struct nuc_in){.kind = NUC_UNWATCH, .watch = watch},
-              &out);
+    const enum motet_err err =
+        op(self, &(struct nuc_in){.kind = NUC_UNWATCH, .watch = watch}, &out);
+    if (err == MOTET_OK) {
+        actors_forget(self, (struct motet_ui){0, 0}, watch);
+    }
+    return err;
 }
 
 enum motet_err motet_actor_member(struct motet_self *self,
