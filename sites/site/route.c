@@ -317,7 +317,7 @@ static void on_publish(struct site *s, const struct nuc_effect *e)
     struct record r = {.kind = RECORD_MEMBER,
                        .present = e->in,
                        .subject = e->port,
-                       .group = e->dst};
+                       .group = e->target};
 
     copy_text(r.name, sizeof r.name, e->name);
     enum motet_err err = tell_directory(
