@@ -104,6 +104,8 @@ struct port_rec *check_port(struct check *c, struct motet_ui ui)
         p = check_record(c, sizeof *p);
         p->ui = ui;
         p->index = ++c->port_count;
+        p->next = c->all_ports;
+        c->all_ports = p;
         check_index(&c->ports, ui.hi, ui.lo, p);
     }
     return p;

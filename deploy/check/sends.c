@@ -96,20 +96,18 @@ static void count_outcome(struct check *c, enum motet_err err)
     c->counts.unknown += ran == MOTET_RAN_MAYBE;
 }
 
-/* One of those sends of which only a failure is told: which one is not said. */
+/* One of those sends from `port` of which only a failure is told: which one is
+ * not said. */
 static void quiet_failed(struct check *c, const struct check_event *e)
 {
-    char text[TEXT_OF_UI];
     struct port_rec *src = check_port(c, e->port);
-    struct flow_rec *f = check_flow(c, src, check_port(c, e->peer));
     count_outcome(c, e->err);
-    f->quiet_refused += motet_err_ran(e->err) == MOTET_RAN_NO;
-    f->quiet_unknown += motet_err_ran(e->err) == MOTET_RAN_MAYBE;
-    if (e->err == MOTET_OK ||
-        f->quiet_refused + f->quiet_unknown > f->quiet_sent) {
+    src->quiet_refused += motet_err_ran(e->err) == MOTET_RAN_NO;
+    src->quiet_failed++;
+    if (e->err == MOTET_OK || src->quiet_failed > src->quiet_sent) {
         check_violate(c, 1, e->site,
-                      "%s was told of a message to %s that nobody sent",
-                      motet_err_name(e->err), check_ui_text(e->peer, text));
+                      "%s was told of a message that nobody sent",
+                      motet_err_name(e->err));
     }
 }
 
@@ -133,6 +131,7 @@ static void send_ends(struct check *c, const struct check_event *e)
     count_outcome(c, e->err);
     if (!m->told) {
         m->flow->quiet_sent--; /* refused at once */
+        m->src->quiet_sent--;
     }
     check_in_time(c, m, 1);
     if (motet_err_ran(e->err) == MOTET_RAN_NO && m->delivered > 0 &&
@@ -153,7 +152,8 @@ void check_on_send(struct check *c, const struct check_event *e)
         c->counts.sends++;
         if (m != NULL && !m->told) {
             m->flow->quiet_sent++;
-            m->flow->to_all |= to_all(m);
+            m->src->quiet_sent++;
+            m->src->quiet_to_all |= to_all(m);
         }
     } else if (e->id == 0) {
         quiet_failed(c, e);
@@ -260,6 +260,7 @@ void check_on_deliver(struct check *c, const struct check_event *e)
     if (m->delivered == 0) {
         m->delivered_ns = e->now_ns;
         m->flow->quiet_delivered += !m->told && !m->is_call;
+        m->src->quiet_delivered += !m->told && !m->is_call;
     }
     m->delivered++;
     m->server = dst;
@@ -304,23 +305,21 @@ static void end_message(struct check *c, const struct msg_rec *m)
     }
 }
 
-static void end_quiet(struct check *c, const struct flow_rec *f)
+/* What was not delivered, to those that live, must have been told. */
+static void end_quiet(struct check *c, const struct port_rec *p)
 {
-    char text[TEXT_OF_UI];
-    const uint32_t failed = f->quiet_refused + f->quiet_unknown;
-    if (!f->to_all && f->quiet_delivered + f->quiet_refused > f->quiet_sent) {
-        check_violate(c, 1, f->src->home ? f->src->home->site : 0,
-                      "of %u messages to %s, %u were refused and %u delivered",
-                      f->quiet_sent, check_ui_text(f->dst->ui, text),
-                      f->quiet_refused, f->quiet_delivered);
+    if (!p->quiet_to_all &&
+        p->quiet_delivered + p->quiet_refused > p->quiet_sent) {
+        check_violate(c, 1, p->home != NULL ? p->home->site : 0,
+                      "of %u messages, %u were refused and %u delivered",
+                      p->quiet_sent, p->quiet_refused, p->quiet_delivered);
     }
-    if (f->quiet_delivered + failed < f->quiet_sent && check_alive(f->src) &&
-        !f->src->home->apart && !may_be_lost(f->dst)) {
-        check_violate(c, 1, f->src->home->site,
-                      "of %u messages to %s, %u were delivered, %u failed: the "
-                      "rest is lost in silence",
-                      f->quiet_sent, check_ui_text(f->dst->ui, text),
-                      f->quiet_delivered, failed);
+    if (p->quiet_missing > p->quiet_failed && check_alive(p) &&
+        !p->home->apart) {
+        check_violate(c, 1, p->home->site,
+                      "%u messages to ports that live were not delivered, and "
+                      "only %u failures told",
+                      p->quiet_missing, p->quiet_failed);
     }
 }
 
@@ -332,6 +331,13 @@ void check_end_sends(struct check *c)
         }
     }
     for (const struct flow_rec *f = c->all_flows; f != NULL; f = f->next) {
-        end_quiet(c, f);
+        if (f->quiet_sent > 0 && !may_be_lost(f->dst)) {
+            f->src->quiet_missing += f->quiet_sent - f->quiet_delivered;
+        }
+    }
+    for (const struct port_rec *p = c->all_ports; p != NULL; p = p->next) {
+        if (p->quiet_sent > 0) {
+            end_quiet(c, p);
+        }
     }
 }

@@ -38,6 +38,11 @@ struct port_rec {
     uint64_t epoch;
     uint64_t sent; /* messages sent from here: the order of its flows */
     struct join_rec *joined; /* of a group: who ever joined */
+    struct port_rec *next;
+    /* Messages from here of which only a failure is told. */
+    uint32_t quiet_sent, quiet_refused, quiet_failed, quiet_delivered;
+    uint32_t quiet_missing;
+    bool quiet_to_all;
 };
 
 struct join_rec {
@@ -55,9 +60,7 @@ struct flow_rec {
     uint64_t last_order;   /* of the last message delivered */
     struct msg_rec *first; /* addressed to `dst` as such, in order */
     struct msg_rec *last;
-    /* Messages of which only a failure is told. */
-    uint32_t quiet_sent, quiet_refused, quiet_unknown, quiet_delivered;
-    bool to_all;
+    uint32_t quiet_sent, quiet_delivered;
 };
 
 struct msg_rec {
@@ -122,6 +125,7 @@ struct check {
     struct msg_rec *all_msgs;
     struct watch_rec *all_watches;
     struct flow_rec *all_flows;
+    struct port_rec *all_ports;
     uint32_t port_count;
     uint64_t now_ns;
     uint64_t hash;

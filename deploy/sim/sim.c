@@ -83,6 +83,12 @@ static void look(struct world *w)
             .value2 = directory_view(site_directory(n->site)),
         };
         check_feed(w->check, &e);
+        world_trace(w, n, '?', "%s sees %u members %llx, %u records %llx",
+                    n->name,
+                    members_alive(site_members(n->site), &(uint64_t){0}),
+                    (unsigned long long)e.value,
+                    directory_records(site_directory(n->site)),
+                    (unsigned long long)e.value2);
     }
 }
 
