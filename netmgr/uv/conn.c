@@ -45,6 +45,8 @@ struct conn *conn_create(struct transport *t)
 
 void conn_deadline(struct conn *c, uint32_t ms)
 {
+    /* The loop's clock is as old as its turn, and a turn can be long. */
+    uv_update_time(c->t->loop);
     CHECK(uv_timer_start(&c->timer, on_deadline, ms, 0) == 0);
 }
 

@@ -224,7 +224,7 @@ Test(transport_refusal, strangers)
 {
     struct ground g;
     begin(&g);
-    g.limits.stranger_ms = 100;
+    g.limits.stranger_ms = 500;
     open_both(&g);
 
     int fd = stranger(&g.b);
@@ -238,7 +238,7 @@ Test(transport_refusal, strangers)
     close(fd);
 
     fd = stranger(&g.b);
-    expect_refused(&g, NULL, "did not authenticate within 100 ms");
+    expect_refused(&g, NULL, "did not authenticate within 500 ms");
     close(fd);
 
     fd = stranger(&g.b);

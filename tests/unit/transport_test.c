@@ -286,11 +286,11 @@ Test(transport, stays_up)
 {
     struct ground g;
     begin(&g);
-    g.limits.stranger_ms = 60;
-    g.limits.dial_ms = 60;
+    g.limits.stranger_ms = 500;
+    g.limits.dial_ms = 500;
     meet(&g);
     g.late = false;
-    uv_timer_start(&g.timer, on_late, 150, 0);
+    uv_timer_start(&g.timer, on_late, 700, 0);
     while (!g.late) {
         uv_run(&g.loop, UV_RUN_ONCE);
     }
