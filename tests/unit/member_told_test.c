@@ -35,28 +35,61 @@ Test(member_told, a_death_told_of_a_suspect_without_evidence_is_taken,
     cr_expect_eq(state_of(BOB), MEMBER_DEAD, "2,000 ms old");
 }
 
+/* Many others, who are all heard; so that nobody probes BOB for a while. */
+Test(member_told, a_death_told_of_one_with_a_session_is_checked,
+     .init = with_bob_and_eve, .fini = teardown)
+{
+    for (uint64_t i = 0; i < 60; i++) {
+        session(100 + i, INC, true);
+    }
+    for (uint32_t k = 0; k < 22; k++) {
+        pass(100);
+        for (uint64_t i = 0; i < 61; i++) {
+            step((struct member_in){.kind = MEMBER_IN_HEARD,
+                                    .site = i == 60 ? EVE : 100 + i,
+                                    .incarnation = INC});
+        }
+    }
+    cr_assert_eq(state_of(BOB), MEMBER_ALIVE, "not probed yet");
+    told(EVE, about(BOB, INC, MEMBER_DEAD, 0));
+    cr_expect_eq(state_of(BOB), MEMBER_SUSPECT, "quiet for 2,200 ms");
+}
+
+static void told_by_a_later_eve(struct member_update u)
+{
+    static struct member_msg msg = {.kind = MEMBER_GOSSIP, .update_count = 1};
+    msg.updates[0] = u;
+    session(EVE, INC + 1, true); /* she does not answer the probes here */
+    step((struct member_in){.kind = MEMBER_IN_MSG,
+                            .site = EVE,
+                            .incarnation = INC + 1,
+                            .msg = &msg});
+}
+
 Test(member_told, the_dead_who_are_said_to_live_are_met,
      .init = with_bob_and_eve, .fini = teardown)
 {
     step((struct member_in){
         .kind = MEMBER_IN_DEAD, .site = BOB, .incarnation = INC});
     pass(3999);
-    told(EVE, about(BOB, INC, MEMBER_ALIVE, 9));
-    cr_expect_eq(seen_count, 0, "an echo of its life");
+    told_by_a_later_eve(about(BOB, INC, MEMBER_ALIVE, 9));
+    cr_expect_eq(find(MEMBER_MEET, BOB, 0), NULL, "an echo of its life");
     pass(1);
-    /* EVE does not answer the probes of this test. */
-    session(EVE, INC + 1, true);
-    static struct member_msg msg = {.kind = MEMBER_GOSSIP, .update_count = 1};
-    msg.updates[0] = about(BOB, INC, MEMBER_ALIVE, 9);
-    const struct member_in in = {.kind = MEMBER_IN_MSG,
-                                 .site = EVE,
-                                 .incarnation = INC + 1,
-                                 .msg = &msg};
-    step(in);
+    told_by_a_later_eve(about(BOB, INC, MEMBER_ALIVE, 9));
     cr_expect_not_null(find(MEMBER_MEET, BOB, 0), "a contradiction");
     cr_expect_eq(state_of(BOB), MEMBER_DEAD);
-    step(in);
+    told_by_a_later_eve(about(BOB, INC, MEMBER_ALIVE, 9));
     cr_expect_eq(find(MEMBER_MEET, BOB, 0), NULL, "once a second");
+}
+
+Test(member_told, an_earlier_end_is_not_the_end, .init = with_bob_and_eve,
+     .fini = teardown)
+{
+    step((struct member_in){
+        .kind = MEMBER_IN_DEAD, .site = BOB, .incarnation = INC - 1});
+    step((struct member_in){
+        .kind = MEMBER_IN_BYE, .site = BOB, .incarnation = INC - 1});
+    cr_expect_eq(state_of(BOB), MEMBER_ALIVE);
 }
 
 Test(member_told, who_leaves_is_not_suspected, .init = with_bob_and_eve,
@@ -67,7 +100,11 @@ Test(member_told, who_leaves_is_not_suspected, .init = with_bob_and_eve,
     cr_expect_eq(find(MEMBER_STATE, BOB, 0)->state, MEMBER_LEFT);
     session(BOB, INC, false);
     cr_expect_eq(seen_count, 0);
-    told(EVE, about(EVE, INC, MEMBER_LEFT, 0));
+    static struct member_msg msg = {.kind = MEMBER_PING, .update_count = 1};
+    msg.updates[0] = about(EVE, INC, MEMBER_LEFT, 0);
+    step((struct member_in){
+        .kind = MEMBER_IN_MSG, .site = EVE, .incarnation = INC, .msg = &msg});
+    cr_expect_eq(sent(EVE, MEMBER_ACK), NULL, "and is not answered any more");
     cr_expect_eq(state_of(EVE), MEMBER_LEFT);
     uint64_t lowest;
     cr_expect_eq(members_alive(m, &lowest), 1);
@@ -132,6 +169,59 @@ Test(member_told, a_stall_drops_suspicions, .init = with_bob_and_eve,
     cr_expect_eq(state_of(BOB), MEMBER_DEAD);
 }
 
+Test(member_told, a_stall_does_not_free_who_has_no_session,
+     .init = with_bob_and_eve, .fini = teardown)
+{
+    session(BOB, INC, false);
+    pass(1900);
+    step((struct member_in){.kind = MEMBER_IN_STALL, .late_ns = 500 * MS_NS});
+    cr_expect_eq(state_of(BOB), MEMBER_SUSPECT, "suspected anew");
+    pass(1900);
+    cr_expect_eq(state_of(BOB), MEMBER_SUSPECT, "and for longer");
+}
+
+Test(member_told, a_stall_spoils_the_probe_under_way, .init = with_bob_and_eve,
+     .fini = teardown)
+{
+    while (sent(BOB, MEMBER_PING) == NULL) {
+        pass(1);
+        if (sent(EVE, MEMBER_PING) != NULL) {
+            message(EVE, MEMBER_ACK, sent(EVE, MEMBER_PING)->msg.seq, 0, false);
+        }
+    }
+    step((struct member_in){.kind = MEMBER_IN_STALL, .late_ns = 100 * MS_NS});
+    pass(260);
+    cr_expect_eq(state_of(BOB), MEMBER_ALIVE);
+}
+
+/* A miss that no helper confirmed may be my own fault: Lifeguard. */
+Test(member_told, silent_helpers_make_modest, .fini = teardown)
+{
+    for (int silent = 0; silent < 2; silent++) {
+        with_bob_and_eve();
+        uint32_t misses = 0;
+        while (misses == 0) {
+            pass(1);
+            const struct seen *ping = sent(EVE, MEMBER_PING);
+            const struct seen *req = sent(EVE, MEMBER_PING_REQ);
+            misses = state_of(BOB) == MEMBER_SUSPECT ? 1 : 0;
+            if (ping != NULL) {
+                message(EVE, MEMBER_ACK, ping->msg.seq, 0, false);
+            }
+            if (req != NULL && !silent) {
+                message(EVE, MEMBER_NACK, req->msg.seq, BOB, false);
+            }
+        }
+        session(EVE, INC, false);
+        pass(2100);
+        cr_expect_eq(state_of(EVE), silent ? MEMBER_SUSPECT : MEMBER_DEAD,
+                     "the window is longer when I may be at fault");
+        if (!silent) {
+            teardown();
+        }
+    }
+}
+
 /* ---- For others -----------------------------------------------------------
  */
 
@@ -178,6 +268,31 @@ Test(member_told, all_is_told_who_wants_it_in_parts, .init = setup,
     cr_expect_eq(sites, 33);
     message(BOB, MEMBER_SYNC, 0, 0, true);
     cr_expect_eq(sent(BOB, MEMBER_SYNC), NULL, "once a second");
+}
+
+Test(member_told, all_is_asked_for_every_five_seconds, .init = setup,
+     .fini = teardown)
+{
+    session(BOB, INC, true);
+    for (uint64_t i = 0; i < 31; i++) {
+        told(BOB, about(1000 + i, 1, MEMBER_ALIVE, 0));
+    }
+    uint32_t parts = 0, wants = 0;
+    for (uint32_t k = 0; k < 50; k++) {
+        pass(100);
+        for (uint32_t i = 0; i < seen_count; i++) {
+            const bool sync =
+                seen[i].kind == MEMBER_SEND && seen[i].msg.kind == MEMBER_SYNC;
+            parts += sync ? 1 : 0;
+            wants += sync && seen[i].msg.want ? 1 : 0;
+            cr_expect(seen[i].kind != MEMBER_SEND || seen[i].site == BOB,
+                      "there is no session with the others");
+        }
+        step((struct member_in){
+            .kind = MEMBER_IN_HEARD, .site = BOB, .incarnation = INC});
+    }
+    cr_expect_eq(parts, 3);
+    cr_expect_eq(wants, 1, "one answer to all parts");
 }
 
 /* An update goes out 4 * ceil(log10(n + 1)) times, and no more. */
