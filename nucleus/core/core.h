@@ -156,6 +156,8 @@ void queue_park(struct nucleus *n, struct port *p, struct parcel *q);
 void queue_remove(struct nucleus *n, struct parcel *q);
 /** News go behind whatever came before. Needs no memory. */
 void queue_news(struct nucleus *n, struct port *p, struct parcel *q);
+/** No news of this watch are left. */
+void queue_drop_news(struct nucleus *n, struct port *p, uint64_t watch);
 /** Gives the first message of the queue out. */
 void queue_deliver(struct nucleus *n, struct port *p, uint64_t token);
 /** Does what room, receivers or a change of the port allow. Call it after each

@@ -274,6 +274,24 @@ void queue_news(struct nucleus *n, struct port *p, struct parcel *q)
     }
 }
 
+static void drop_news(struct nucleus *n, struct list *head, uint64_t watch)
+{
+    list_foreach (node, head) {
+        struct parcel *q = LIST_ENTRY(node, struct parcel, node);
+        if (q->msg.kind == MSG_NEWS && q->msg.call == watch) {
+            queue_remove(n, q);
+            parcel_free(n, q);
+        }
+    }
+}
+
+void queue_drop_news(struct nucleus *n, struct port *p, uint64_t watch)
+{
+    drop_news(n, &p->queue, watch);
+    drop_news(n, &p->side->parked, watch);
+    queue_work(n, p);
+}
+
 void queue_deliver(struct nucleus *n, struct port *p, uint64_t token)
 {
     struct parcel *q = LIST_ENTRY(p->queue.next, struct parcel, node);

@@ -280,6 +280,7 @@ enum motet_err watch_stop(struct nucleus *n, const struct nuc_in *in,
     if (w->port->actor == NULL || !ui_equal(w->port->actor->ui, in->actor)) {
         return MOTET_E_PERMISSION;
     }
+    queue_drop_news(n, w->port, w->id);
     watch_drop(n, w);
     return MOTET_OK;
 }
