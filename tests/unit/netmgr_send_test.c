@@ -1,0 +1,510 @@
+#include "netmgr_one.h"
+
+/* The sending side of a flow, answer by answer; refusals first. */
+
+TestSuite(netmgr_send, .timeout = 20);
+
+static struct one *session(struct one *o)
+{
+    one_session(one_new(o));
+    return o;
+}
+
+static const struct net_data *data(const struct one *o, uint32_t nth)
+{
+    const struct one_effect *e = one_frame(o, NET_DATA, nth);
+    return e == NULL ? NULL : &e->e.frame.u.data;
+}
+
+static uint32_t handle(const struct one *o)
+{
+    return one_frame(o, NET_BIND, 0)->e.frame.u.bind.handle;
+}
+
+static uint64_t base(const struct one *o)
+{
+    return one_frame(o, NET_BIND, 0)->e.frame.u.bind.base;
+}
+
+Test(netmgr_send, refused_at_once)
+{
+    struct one o;
+    session(&o);
+    struct net_in in = one_send_in(&o, 1, 0, 0);
+    in.dst = ui_make(1234, 1, UI_PORT, 1);
+    cr_expect_eq(one_step(&o, in), MOTET_E_NO_SITE, "never heard of");
+    in.dst = ui_make(ONE_PEER, 19, UI_PORT, 1);
+    cr_expect_eq(one_step(&o, in), MOTET_E_SITE_DEAD, "an older incarnation");
+    in.dst = ui_make(ONE_SITE, ONE_INCARNATION, UI_PORT, 1);
+    cr_expect_eq(one_step(&o, in), MOTET_E_NO_PORT, "of this site");
+    in.dst = ui_of_name("group");
+    cr_expect_eq(one_step(&o, in), MOTET_E_INVALID, "a group");
+    in.dst = one_there();
+    in.msg.kind = MSG_KIND_COUNT;
+    cr_expect_eq(one_step(&o, in), MOTET_E_INVALID, "no such kind");
+    in.msg.kind = MSG_SEND;
+    in.msg.annex_bytes = 1;
+    cr_expect_eq(one_step(&o, in), MOTET_E_INVALID, "an annex of no bytes");
+    cr_expect_eq(one_send(&o, 1, (16 << 20) + 1, 0), MOTET_E_TOO_BIG);
+    cr_expect_eq(one_send(&o, 1, 16 << 20, 0), MOTET_OK);
+    (void)!one_step(&o, (struct net_in){.kind = NET_IN_DEAD,
+                                        .site = ONE_PEER,
+                                        .incarnation = 20});
+    cr_expect_eq(one_outcome(&o, 1), MOTET_E_SITE_DEAD);
+    cr_expect_eq(one_send(&o, 2, 1, 0), MOTET_E_SITE_DEAD);
+    in = one_send_in(&o, 3, 0, 0);
+    in.dst = ui_of_control(ONE_PEER);
+    cr_expect_eq(one_step(&o, in), MOTET_E_SITE_DEAD, "its control port");
+    one_free(&o);
+}
+
+Test(netmgr_send, the_queue_of_a_flow_has_a_limit)
+{
+    struct one o;
+    one_init(&o);
+    struct netmgr_config cfg = one_config(&o);
+    cfg.limits.flow_msgs_max = 10;
+    one_create(&o, &cfg);
+    one_session(&o);
+    for (uint64_t i = 1; i <= 10; i++) {
+        cr_assert_eq(one_send(&o, i, 1, 0), MOTET_OK);
+    }
+    cr_assert_eq(one_send(&o, 11, 1, 0), MOTET_E_AGAIN);
+    struct net_in in = one_send_in(&o, 11, 0, 0);
+    in.wait = true; /* who waits has as many again */
+    for (; in.ticket <= 20; in.ticket++) {
+        cr_assert_eq(one_step(&o, in), MOTET_OK);
+    }
+    cr_assert_eq(one_step(&o, in), MOTET_E_AGAIN);
+    one_flush(&o);
+    uint32_t h = handle(&o);
+    uint64_t b = base(&o);
+    one_ack(&o, (struct net_ack){.handle = h,
+                                 .next = b + 10,
+                                 .credit_msgs = b + 100,
+                                 .credit_bytes = 1000});
+    cr_assert(one_effect(&o, NET_ROOM_FOR, 0) == NULL, "half is still full");
+    one_flush(&o);
+    one_ack(&o, (struct net_ack){.handle = h,
+                                 .next = b + 15,
+                                 .credit_msgs = b + 100,
+                                 .credit_bytes = 1000});
+    const struct one_effect *room = one_effect(&o, NET_ROOM_FOR, 0);
+    cr_assert(room != NULL && ui_equal(room->e.dst, one_there()));
+    one_free(&o);
+}
+
+Test(netmgr_send, and_one_in_bytes)
+{
+    struct one o;
+    session(&o);
+    cr_assert_eq(one_send(&o, 1, 5 << 20, 0), MOTET_OK, "one may be more");
+    cr_assert_eq(one_send(&o, 2, 1, 0), MOTET_E_AGAIN);
+    one_free(&o);
+}
+
+Test(netmgr_send, credit)
+{
+    struct one o;
+    session(&o);
+    for (uint64_t i = 1; i <= 40; i++) {
+        cr_assert_eq(one_send(&o, i, 100, 0), MOTET_OK);
+    }
+    one_flush(&o);
+    cr_assert_eq(one_frames(&o, NET_DATA), 16, "the initial credit");
+    uint32_t h = handle(&o);
+    uint64_t b = base(&o);
+    one_flush(&o);
+    cr_assert_eq(one_frames(&o, NET_DATA), 0);
+    one_ack(&o, (struct net_ack){.handle = h,
+                                 .next = b + 16,
+                                 .credit_msgs = b + 20,
+                                 .credit_bytes = 1 << 20});
+    cr_assert_eq(one_outcome(&o, 16), MOTET_OK);
+    cr_assert_eq(one_outcome(&o, 17), MOTET_E_COUNT);
+    one_flush(&o);
+    cr_assert_eq(one_frames(&o, NET_DATA), 4);
+    one_ack(&o, (struct net_ack){.handle = h,
+                                 .next = b + 20,
+                                 .credit_msgs = b + 40,
+                                 .credit_bytes = 250});
+    one_flush(&o);
+    cr_assert_eq(one_frames(&o, NET_DATA), 2, "bytes count as well");
+    one_free(&o);
+}
+
+Test(netmgr_send, an_ack_of_what_was_never_sent)
+{
+    struct one o;
+    session(&o);
+    cr_assert_eq(one_send(&o, 1, 1, 0), MOTET_OK);
+    one_flush(&o);
+    one_ack(&o, (struct net_ack){.handle = handle(&o), .next = base(&o) + 2});
+    cr_assert(one_effect(&o, NET_STRANGER, 0) != NULL);
+    cr_assert_eq(one_outcome(&o, 1), MOTET_E_COUNT);
+    one_free(&o);
+}
+
+Test(netmgr_send, deadlines)
+{
+    struct one o;
+    session(&o);
+    cr_assert_eq(one_send(&o, 1, 1, 10), MOTET_OK);
+    one_flush(&o);
+    cr_assert_eq(one_send(&o, 2, 1, 10), MOTET_OK);
+    one_wait(&o, 10);
+    cr_assert_eq(one_outcome(&o, 1), MOTET_E_MAYBE_TIMEOUT, "transmitted");
+    cr_assert_eq(one_outcome(&o, 2), MOTET_E_TIMEOUT, "never transmitted");
+    cr_assert_eq(one_frames(&o, NET_DATA), 0);
+    cr_assert_eq(netmgr_counts(o.net).pending, 0);
+    one_free(&o);
+}
+
+Test(netmgr_send, a_deadline_while_the_queue_is_full)
+{
+    struct one o;
+    session(&o);
+    cr_assert_eq(one_send(&o, 1, 1, 10), MOTET_OK);
+    cr_assert_eq(one_send(&o, 2, 1, 0), MOTET_OK);
+    one_flush(&o);
+    uint32_t h = handle(&o);
+    uint64_t b = base(&o);
+    one_ack(&o, (struct net_ack){.handle = h,
+                                 .flags = NET_ACK_REWIND,
+                                 .round = 1,
+                                 .next = b,
+                                 .credit_msgs = b});
+    one_wait(&o, 10);
+    cr_assert_eq(one_outcome(&o, 1), MOTET_E_FULL);
+    cr_assert_eq(data(&o, 0)->flags & NET_DATA_VOID, NET_DATA_VOID);
+    cr_assert_eq(data(&o, 0)->round, 1);
+    cr_assert_eq(one_frames(&o, NET_DATA), 1, "a VOID needs no credit");
+    one_ack(&o, (struct net_ack){.handle = h,
+                                 .round = 1,
+                                 .next = b + 1,
+                                 .credit_msgs = b + 9,
+                                 .credit_bytes = 100});
+    one_flush(&o);
+    cr_assert_eq(data(&o, 0)->seq, b + 1);
+    one_free(&o);
+}
+
+Test(netmgr_send, cancel)
+{
+    struct one o;
+    session(&o);
+    cr_assert_eq(one_send(&o, 1, 1, 0), MOTET_OK);
+    one_flush(&o);
+    cr_assert_eq(one_send(&o, 2, 1, 0), MOTET_OK);
+    struct net_in in = {.kind = NET_IN_CANCEL, .ticket = 2};
+    cr_assert_eq(one_step(&o, in), MOTET_OK);
+    cr_assert_eq(one_outcome(&o, 2), MOTET_E_CANCELLED);
+    cr_assert_eq(one_step(&o, in), MOTET_E_STATE, "once only");
+    in.ticket = 1;
+    cr_assert_eq(one_step(&o, in), MOTET_OK);
+    cr_assert_eq(one_outcome(&o, 1), MOTET_E_MAYBE_CANCELLED);
+    one_free(&o);
+}
+
+Test(netmgr_send, refused)
+{
+    struct one o;
+    session(&o);
+    for (uint64_t i = 1; i <= 3; i++) {
+        cr_assert_eq(one_send(&o, i, 1, 0), MOTET_OK);
+    }
+    one_flush(&o);
+    uint32_t h = handle(&o);
+    uint64_t b = base(&o);
+    struct net_ack a = {.handle = h,
+                        .flags = NET_ACK_REFUSED,
+                        .status = MOTET_E_PERMISSION,
+                        .round = 1,
+                        .next = b + 1,
+                        .credit_msgs = b + 9,
+                        .credit_bytes = 100};
+    one_ack(&o, a);
+    cr_assert_eq(one_outcome(&o, 1), MOTET_OK);
+    cr_assert_eq(one_outcome(&o, 2), MOTET_E_PERMISSION);
+    one_flush(&o);
+    cr_assert_eq(data(&o, 0)->seq, b + 1);
+    cr_assert_eq(data(&o, 0)->flags & NET_DATA_VOID, NET_DATA_VOID);
+    cr_assert_eq(data(&o, 1)->seq, b + 2);
+    cr_assert_eq(data(&o, 1)->round, 1);
+    one_ack(&o, a); /* once more */
+    cr_assert_eq(one_outcome(&o, 3), MOTET_E_COUNT);
+    one_free(&o);
+}
+
+Test(netmgr_send, a_reason_that_is_none)
+{
+    struct one o;
+    session(&o);
+    cr_assert_eq(one_send(&o, 1, 1, 0), MOTET_OK);
+    one_flush(&o);
+    one_ack(&o, (struct net_ack){.handle = handle(&o),
+                                 .flags = NET_ACK_REFUSED,
+                                 .status = 60000,
+                                 .round = 1,
+                                 .next = base(&o)});
+    cr_assert_eq(motet_err_ran(one_outcome(&o, 1)), MOTET_RAN_NO);
+    one_free(&o);
+}
+
+Test(netmgr_send, gone)
+{
+    struct one o;
+    session(&o);
+    for (uint64_t i = 1; i <= 3; i++) {
+        cr_assert_eq(one_send(&o, i, 1, 0), MOTET_OK);
+    }
+    one_flush(&o);
+    uint32_t h = handle(&o);
+    uint64_t b = base(&o);
+    one_ack(&o, (struct net_ack){.handle = h,
+                                 .flags = NET_ACK_GONE,
+                                 .status = MOTET_E_CLOSED,
+                                 .next = b + 1});
+    cr_assert_eq(one_outcome(&o, 1), MOTET_OK);
+    cr_assert_eq(one_outcome(&o, 2), MOTET_E_CLOSED);
+    cr_assert_eq(one_outcome(&o, 3), MOTET_E_CLOSED);
+    cr_assert_eq(one_send(&o, 4, 1, 0), MOTET_OK);
+    one_flush(&o);
+    cr_assert_neq(handle(&o), h);
+    cr_assert_eq(base(&o), b + 3);
+    one_free(&o);
+}
+
+static void break_and_resume(struct one *o)
+{
+    (void)!one_step(o, (struct net_in){.kind = NET_IN_CONN_DOWN, .conn = 1});
+    struct net_hello h = one_hello();
+    one_accept(o, 2);
+    one_give_hello(o, 2, &h);
+    one_flush(o);
+}
+
+Test(netmgr_send, resumption)
+{
+    struct one o;
+    session(&o);
+    for (uint64_t i = 1; i <= 3; i++) {
+        cr_assert_eq(one_send(&o, i, 1, 0), MOTET_OK);
+    }
+    one_flush(&o);
+    uint32_t h = handle(&o);
+    uint64_t b = base(&o);
+    break_and_resume(&o);
+    const struct net_bind *bind = &one_frame(&o, NET_BIND, 0)->e.frame.u.bind;
+    cr_assert(bind->resume);
+    cr_assert_neq(bind->handle, h);
+    cr_assert_eq(bind->base, b);
+    cr_assert_eq(one_frames(&o, NET_DATA), 0, "the answer is waited for");
+    struct net_frame f = {
+        .kind = NET_ACK,
+        .u = {.ack = {.handle = h, .next = b + 3}},
+    };
+    one_give(&o, 2, f);
+    cr_assert_eq(one_outcome(&o, 3), MOTET_E_COUNT, "of another connection");
+    f.u.ack.handle = h + 1;
+    f.u.ack.next = b + 2;
+    f.u.ack.credit_msgs = b + 9;
+    one_give(&o, 2, f);
+    cr_assert_eq(one_outcome(&o, 1), MOTET_OK);
+    cr_assert_eq(one_outcome(&o, 2), MOTET_OK);
+    one_flush(&o);
+    cr_assert_eq(data(&o, 0)->seq, b + 2);
+    one_free(&o);
+}
+
+Test(netmgr_send, a_record_that_was_evicted)
+{
+    struct one o;
+    session(&o);
+    cr_assert_eq(one_send(&o, 1, 1, 0), MOTET_OK);
+    one_flush(&o);
+    uint64_t b = base(&o);
+    (void)!one_step(&o, (struct net_in){.kind = NET_IN_CONN_DOWN, .conn = 1});
+    cr_assert_eq(one_send(&o, 2, 1, 0), MOTET_OK);
+    struct net_hello h = one_hello();
+    one_accept(&o, 2);
+    one_give_hello(&o, 2, &h);
+    one_flush(&o);
+    struct net_frame f = {
+        .kind = NET_ACK,
+        .u = {.ack = {.handle = handle(&o),
+                      .flags = NET_ACK_GONE,
+                      .status = MOTET_E_MAYBE_LOST,
+                      .next = b}},
+    };
+    one_give(&o, 2, f);
+    cr_assert_eq(one_outcome(&o, 1), MOTET_E_MAYBE_LOST);
+    cr_assert_eq(one_outcome(&o, 2), MOTET_E_COUNT);
+    one_flush(&o);
+    cr_assert_eq(base(&o), b + 1);
+    cr_assert(!one_frame(&o, NET_BIND, 0)->e.frame.u.bind.resume);
+    cr_assert_eq(data(&o, 0)->seq, b + 1);
+    one_free(&o);
+}
+
+Test(netmgr_send, death)
+{
+    struct one o;
+    session(&o);
+    cr_assert_eq(one_send(&o, 1, 1, 0), MOTET_OK);
+    one_flush(&o);
+    cr_assert_eq(one_send(&o, 2, 1, 0), MOTET_OK);
+    struct net_in later = one_send_in(&o, 3, 0, 0);
+    later.dst = ui_make(ONE_PEER, 21, UI_PORT, 1);
+    cr_assert_eq(one_step(&o, later), MOTET_OK, "of its next life");
+    (void)!one_step(&o, (struct net_in){.kind = NET_IN_DEAD,
+                                        .site = ONE_PEER,
+                                        .incarnation = 20});
+    cr_assert_eq(one_outcome(&o, 1), MOTET_E_MAYBE_SITE_DEAD);
+    cr_assert_eq(one_outcome(&o, 2), MOTET_E_SITE_DEAD);
+    cr_assert_eq(one_outcome(&o, 3), MOTET_E_COUNT);
+    struct net_hello h = one_hello();
+    h.incarnation = 21;
+    one_accept(&o, 2);
+    one_give_hello(&o, 2, &h);
+    one_flush(&o);
+    cr_assert_eq(data(&o, 0)->seq, base(&o));
+    one_free(&o);
+}
+
+Test(netmgr_send, bye)
+{
+    struct one o;
+    session(&o);
+    cr_assert_eq(one_send(&o, 1, 1, 0), MOTET_OK);
+    one_give(&o, 1, (struct net_frame){.kind = NET_BYE});
+    cr_assert_eq(one_effect(&o, NET_PEER_BYE, 0)->e.incarnation, 20);
+    cr_assert_eq(one_outcome(&o, 1), MOTET_E_SITE_DEAD);
+    one_free(&o);
+}
+
+Test(netmgr_send, moved)
+{
+    struct one o;
+    session(&o);
+    struct net_hello h = one_hello();
+    h.site = 9;
+    strcpy(h.name, "third");
+    one_accept(&o, 2);
+    one_give_hello(&o, 2, &h);
+    for (uint64_t i = 1; i <= 3; i++) {
+        cr_assert_eq(one_send(&o, i, 1, 0), MOTET_OK);
+    }
+    one_flush(&o);
+    uint64_t b = base(&o);
+    one_give(&o, 1,
+             (struct net_frame){.kind = NET_MOVED,
+                                .u = {.moved = {.handle = handle(&o),
+                                                .site = 9,
+                                                .incarnation = 20,
+                                                .epoch = 2,
+                                                .next = b + 1}}});
+    cr_assert_eq(one_outcome(&o, 1), MOTET_OK);
+    cr_assert_eq(one_outcome(&o, 2), MOTET_E_COUNT);
+    one_flush(&o);
+    const struct one_effect *bind = one_frame(&o, NET_BIND, 0);
+    cr_assert_eq(bind->e.conn, 2);
+    cr_assert_eq(bind->e.frame.u.bind.base, b + 1);
+    cr_assert_eq(bind->e.frame.u.bind.epoch, 2);
+    cr_assert(!bind->e.frame.u.bind.resume);
+    cr_assert_eq(data(&o, 0)->seq, b + 1);
+    cr_assert_eq(one_send(&o, 4, 1, 0), MOTET_OK);
+    one_flush(&o);
+    cr_assert_eq(one_frame(&o, NET_DATA, 0)->e.conn, 2);
+    one_free(&o);
+}
+
+Test(netmgr_send, a_flow_begins_again_above_its_old_numbers)
+{
+    struct one o;
+    session(&o);
+    cr_assert_eq(one_send(&o, 1, 1, 0), MOTET_OK);
+    one_flush(&o);
+    uint64_t b = base(&o);
+    uint32_t first = handle(&o);
+    one_ack(&o, (struct net_ack){.handle = first, .next = b + 1});
+    cr_assert_eq(one_outcome(&o, 1), MOTET_OK);
+    cr_assert_eq(netmgr_counts(o.net).flows_out, 1);
+    for (int i = 0; i < 31; i++) {
+        one_wait(&o, 500);
+        const struct one_effect *ping = one_frame(&o, NET_PING, 0);
+        if (ping != NULL) {
+            one_give(&o, 1,
+                     (struct net_frame){.kind = NET_PONG,
+                                        .u = {.ping = ping->e.frame.u.ping}});
+        }
+    }
+    cr_assert_eq(netmgr_counts(o.net).flows_out, 0, "idle for 15 s");
+    cr_assert_eq(one_send(&o, 2, 1, 0), MOTET_OK);
+    one_flush(&o);
+    cr_assert_gt(base(&o), b + 1);
+    one_free(&o);
+}
+
+/* 16 MiB do not hold up the small ones, and take the bulk lane. */
+Test(netmgr_send, large_and_small)
+{
+    struct one o;
+    session(&o);
+    struct net_in big = one_send_in(&o, 1, 16 << 20, 0);
+    big.src = ui_make(ONE_SITE, ONE_INCARNATION, UI_PORT, 99);
+    cr_assert_eq(one_step(&o, big), MOTET_OK);
+    for (uint64_t i = 2; i <= 5; i++) {
+        cr_assert_eq(one_send(&o, i, 100, 0), MOTET_OK);
+    }
+    one_flush(&o);
+    cr_assert_eq(one_frames(&o, NET_DATA), 4, "small ones at once");
+    one_wait(&o, 0);
+    const struct one_effect *dial = one_effect(&o, NET_DIAL, 0);
+    cr_assert_eq(dial->e.lane, NET_BULK);
+    uint64_t id = dial->e.dial;
+    (void)!one_step(
+        &o, (struct net_in){.kind = NET_IN_CONN_UP, .conn = 2, .dial = id});
+    struct net_hello h = one_hello();
+    h.lane = NET_BULK;
+    h.answer = true;
+    one_give_hello(&o, 2, &h);
+    one_flush(&o);
+    uint32_t pieces = one_frames(&o, NET_DATA);
+    cr_assert_eq(pieces, 16, "256 KiB of backlog: %u", pieces);
+    cr_assert_eq(one_frame(&o, NET_DATA, 0)->e.conn, 2);
+    one_flush(&o);
+    cr_assert_eq(one_frames(&o, NET_DATA), 0);
+    (void)!one_step(
+        &o,
+        (struct net_in){.kind = NET_IN_DRAINED, .conn = 2, .size = 2 * 16424});
+    struct net_in small = one_send_in(&o, 6, 9000, 0);
+    small.src = ui_make(ONE_SITE, ONE_INCARNATION, UI_PORT, 98);
+    cr_assert_eq(one_step(&o, small), MOTET_OK);
+    one_flush(&o);
+    cr_assert_eq(data(&o, 0)->total, 16 << 20);
+    cr_assert_eq(data(&o, 1)->total, 9000, "they take turns");
+    one_free(&o);
+}
+
+Test(netmgr_send, memory_that_runs_out_changes_nothing)
+{
+    struct one o;
+    session(&o);
+    struct net_in in = one_send_in(&o, 1, 10, 0);
+    size_t cap = o.mem.cap_bytes;
+    for (size_t extra = 0;; extra += 64) {
+        struct net_counts before = netmgr_counts(o.net);
+        o.mem.cap_bytes = o.mem.used_bytes + extra;
+        enum motet_err err = one_step(&o, in);
+        if (err == MOTET_OK) {
+            break;
+        }
+        cr_assert_eq(err, MOTET_E_NO_MEMORY);
+        cr_assert_eq(netmgr_counts(o.net).pending, before.pending);
+    }
+    o.mem.cap_bytes = cap;
+    one_flush(&o);
+    cr_assert_eq(one_frames(&o, NET_DATA), 1);
+    one_free(&o);
+}
