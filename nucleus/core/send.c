@@ -251,7 +251,10 @@ static void enter_late(struct nucleus *n, struct parcel *q, struct port *to)
 void send_woken(struct nucleus *n, struct parcel *q)
 {
     struct port *to;
-    const enum motet_err err = route(n, q->dst, &to);
+    enum motet_err err = route(n, q->dst, &to);
+    if (err == MOTET_OK && port_get(n, q->src) == NULL) {
+        err = MOTET_E_CLOSED; /* nothing comes from a port that has ended */
+    }
     if (err != MOTET_OK) {
         parcel_settle(n, q, err);
     } else if (to != NULL) {
