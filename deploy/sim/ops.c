@@ -363,8 +363,10 @@ void ops_answer_one(struct motet_self *self, struct worker *k,
     e.id = h->id;
     e.err = motet_actor_reply(self, h->held, &out);
     worker_feed(k, &e);
-    if (e.err == MOTET_OK || e.err == MOTET_E_STATE) {
+    if (e.err == MOTET_OK) {
         *h = (struct my_held){0};
+    } else if (e.err == MOTET_E_STATE) {
+        h->over = true;
     } else {
         h->answer_ns = now(k) + SECOND; /* no memory: try again */
     }
@@ -374,7 +376,7 @@ void ops_answer(struct motet_self *self, struct worker *k, bool all)
 {
     for (uint32_t i = 0; i < HELD_MAX; i++) {
         struct my_held *h = &k->held[i];
-        if (h->held != 0 && (all || h->answer_ns <= now(k))) {
+        if (h->held != 0 && !h->over && (all || h->answer_ns <= now(k))) {
             ops_answer_one(self, k, h);
         }
     }

@@ -51,6 +51,7 @@ struct my_held {
     uint64_t held; /* 0: free */
     uint64_t id;
     uint64_t answer_ns; /* DEADLINE_NEVER: never */
+    bool over;          /* its caller gave up; we shall be told */
     struct motet_ui port;
 };
 

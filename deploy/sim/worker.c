@@ -116,6 +116,26 @@ static enum motet_err on_start(struct motet_self *self, void *state,
     return MOTET_OK;
 }
 
+/* Keeps a request for later, if there is room. */
+static void hold(struct motet_self *self, struct worker *k,
+                 struct my_held *held)
+{
+    for (uint32_t i = 0; i < HELD_MAX; i++) {
+        if (k->held[i].held == 0) {
+            k->held[i] = *held;
+            return;
+        }
+    }
+    if (!held->over) {
+        ops_answer_one(self, k, held);
+    }
+    if (held->over) { /* and we shall not know it when we are told */
+        struct check_event e = worker_event(k, CHECK_CANCELLED, held->port);
+        e.id = held->id;
+        worker_feed(k, &e);
+    }
+}
+
 static void on_request(struct motet_self *self, struct worker *k,
                        const struct motet_view *v, uint64_t id)
 {
@@ -139,21 +159,14 @@ static void on_request(struct motet_self *self, struct worker *k,
     const bool soon = draw < 60 || k->work->draining;
     if (soon) {
         ops_answer_one(self, k, &now);
-    }
-    for (uint32_t i = 0; i < HELD_MAX && now.held != 0; i++) {
-        if (k->held[i].held == 0) {
-            if (!soon && (draw < 90 || v->remaining_ms == 0)) {
-                now.answer_ns = k->work->world->now_ns +
-                                motet_actor_random(self) % (2 * SECOND);
-            } else if (!soon) {
-                now.answer_ns = DEADLINE_NEVER;
-            }
-            k->held[i] = now;
-            return;
-        }
+    } else if (draw < 90 || v->remaining_ms == 0) {
+        now.answer_ns =
+            k->work->world->now_ns + motet_actor_random(self) % (2 * SECOND);
+    } else {
+        now.answer_ns = DEADLINE_NEVER;
     }
     if (now.held != 0) {
-        ops_answer_one(self, k, &now);
+        hold(self, k, &now);
     }
 }
 
