@@ -30,11 +30,14 @@ static void begin(struct check *c, const struct check_event *e)
 }
 
 /* From now on nothing comes from there. Of a site, a later incarnation may
- * speak: only what the watching site had heard of at first is gone for sure. */
-static void mark_dead(struct check *c, const struct watch_rec *w)
+ * speak; and a site that was not known at all when the watch began counts as
+ * dead until it is: so only what the watching site had heard of is gone. */
+static void mark_dead(struct check *c, const struct watch_rec *w,
+                      enum motet_news news)
 {
-    const uint32_t incarnation =
-        ui_kind(w->subject->ui) == UI_SITE ? w->met_incarnation : UINT32_MAX;
+    const bool of_port =
+        news == MOTET_NEWS_CLOSED || news == MOTET_NEWS_CRASHED;
+    const uint32_t incarnation = of_port ? UINT32_MAX : w->met_incarnation;
     struct dead_rec *d = map_get(&c->dead, w->port->index, w->subject->index);
     if (d == NULL) {
         d = check_record(c, sizeof *d);
@@ -80,7 +83,7 @@ static void news(struct check *c, const struct check_event *e)
     }
     w->ended = true;
     if (!ui_is_group(w->subject->ui)) {
-        mark_dead(c, w);
+        mark_dead(c, w, e->news);
     }
 }
 
