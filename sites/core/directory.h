@@ -73,8 +73,11 @@ struct dir_msg {
     bool full, first;
     uint32_t record_count;
     const struct record *records;
-    /* DIGEST */
-    bool want; /* send me a digest too if I am ahead somewhere */
+    /* DIGEST: in rising order of author, version 0 = nothing is held. Without
+     * `want`: send me what I lack of these authors. With it: also of all other
+     * authors between the first and the last one; and send me a digest of those
+     * of which I have more than you. */
+    bool want;
     uint32_t digest_count;
     const struct dir_digest *digest;
 };
@@ -137,6 +140,7 @@ uint64_t directory_version(const struct directory *d, uint64_t author);
 /** A hash over all present records held: equal hashes, equal directories. */
 uint64_t directory_view(const struct directory *d);
 
+/** Present records held, of all authors. */
 uint32_t directory_records(const struct directory *d);
 
 #endif

@@ -91,6 +91,7 @@ void dir_author_renew(struct directory *d, struct author *a,
     a->version = 0;
     a->floor = 0;
     a->swept = DIR_NOT_SWEPT;
+    a->sweep_at = 0;
     a->ask_ns = 0;
 }
 

@@ -58,6 +58,7 @@ static struct member_update update_of(uint64_t site, uint32_t incarnation,
     return u;
 }
 
+/* Of each of the two tables. */
 static size_t live_bytes(const struct members *m)
 {
     return m->cfg.sites_max * sizeof(struct member *);
@@ -89,7 +90,8 @@ struct members *members_create(const struct member_config *cfg)
     const struct member_update self =
         update_of(cfg->site, cfg->incarnation, cfg->name, cfg->address);
     m->live = mem_alloc(cfg->mem, live_bytes(m));
-    if (m->live != NULL) {
+    m->linked = mem_alloc(cfg->mem, live_bytes(m));
+    if (m->live != NULL && m->linked != NULL) {
         m->self = member_add(m, &self, 0);
     }
     if (m->self == NULL) {
@@ -112,6 +114,7 @@ void members_destroy(struct members *m)
     map_fini(&m->map);
     deadlines_fini(&m->deadlines);
     mem_free(m->cfg.mem, m->live, live_bytes(m));
+    mem_free(m->cfg.mem, m->linked, live_bytes(m));
     mem_free(m->cfg.mem, m, sizeof *m);
 }
 
@@ -143,7 +146,7 @@ static void session_up(struct members *m, const struct member_in *in)
     if (x->session) {
         return; /* only the round trip changed */
     }
-    x->session = true;
+    member_link(m, x, true);
     member_hear(m, x, in->now_ns);
     member_acquit(m, x, in->now_ns);
     member_retime(m, x);
@@ -159,7 +162,7 @@ static void session_down(struct members *m, const struct member_in *in)
     if (!same_life(x, in->incarnation) || !x->session) {
         return;
     }
-    x->session = false;
+    member_link(m, x, false);
     x->meet_ns = in->now_ns + MEMBER_MEET_NS;
     member_suspect(m, x, in->now_ns);
     member_retime(m, x);

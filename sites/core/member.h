@@ -25,17 +25,17 @@ struct member_config {
     const char *name;    /* copied */
     const char *address; /* copied */
     uint64_t seed;
-    uint32_t sites_max;           /* 1,024 */
-    uint64_t probe_ns;            /* 250 ms */
-    uint64_t probe_timeout_ns;    /* 100 ms at least; 4 srtt if that is more */
-    uint64_t window_ns;           /* 2 s from suspicion to death */
-    uint64_t reprobe_ns;          /* 100 ms between probes of a suspect */
-    uint64_t gossip_ns;           /* 100 ms */
-    uint64_t dead_kept_ns;        /* 5 min: then a dead site is forgotten */
-    uint32_t indirect;            /* 3 */
-    uint32_t fanout;              /* 3 */
-    uint32_t verifiers;           /* 8 at most re-probe a suspect */
-    uint32_t awareness_max;       /* 8 */
+    uint32_t sites_max;        /* 1,024 */
+    uint64_t probe_ns;         /* 250 ms */
+    uint64_t probe_timeout_ns; /* 100 ms at least; 4 srtt if that is more */
+    uint64_t window_ns;        /* 2 s from suspicion to death */
+    uint64_t reprobe_ns;       /* 100 ms between probes of a suspect */
+    uint64_t gossip_ns;        /* 100 ms */
+    uint64_t dead_kept_ns;     /* 5 min: then a dead site is forgotten */
+    uint32_t indirect;         /* 3 */
+    uint32_t fanout;           /* 3 */
+    uint32_t verifiers;        /* 8 at most re-probe a suspect */
+    uint32_t awareness_max;    /* 8 */
     struct mem *mem;
     struct trace *trace;
 };
@@ -43,12 +43,18 @@ struct member_config {
 /** The numbers above; the caller fills in who it is. */
 struct member_config member_config_default(void);
 
-enum member_state { MEMBER_ALIVE = 1, MEMBER_SUSPECT, MEMBER_DEAD, MEMBER_LEFT };
+enum member_state {
+    MEMBER_ALIVE = 1,
+    MEMBER_SUSPECT,
+    MEMBER_DEAD,
+    MEMBER_LEFT
+};
 
 enum { MEMBER_UPDATES_MAX = 16, MEMBER_ADDR_MAX = 63 };
 
 /* What a site says of a site. `refutes` counts false alarms answered; it never
- * kills a port. Order: incarnation, then LEFT/DEAD, then refutes, then state. */
+ * kills a port. Order: incarnation, then LEFT/DEAD, then refutes, then state.
+ */
 struct member_update {
     uint64_t site;
     uint32_t incarnation;
@@ -105,7 +111,8 @@ struct member_in {
 enum member_effect_kind {
     MEMBER_SEND = 1, /* site, msg: best effort */
     MEMBER_STATE,    /* site, incarnation, state, name, address: changed here */
-    MEMBER_MEET,     /* site, name, address: alive, and no session with it */
+    MEMBER_MEET,     /* site, name, address: alive, and no session with it; or
+                      * dead here and alive for others: HELLO decides */
     MEMBER_SELF_DEAD, /* incarnation: the cluster holds this incarnation of mine
                        * for dead; be reborn with at least `incarnation` */
 };
@@ -129,7 +136,8 @@ void members_destroy(struct members *m);
 void members_step(struct members *m, const struct member_in *in);
 
 /** The oldest effect, NULL when there is none; borrowed until the next call of
- * members_effect(), although steps may come between. */
+ * members_effect(), although steps may come between. After each step all
+ * effects must be taken. */
 const struct member_effect *members_effect(struct members *m);
 
 uint64_t members_deadline_ns(const struct members *m);

@@ -41,6 +41,7 @@ struct member {
     uint64_t cleared_ns;      /* ... at that time */
     uint32_t sent;            /* times `u` was sent since it changed */
     uint32_t slot;            /* in members.live; MEMBER_NO_SLOT when ended */
+    uint32_t link_slot;       /* in members.linked while `session` */
     uint32_t first_seq;       /* of the probes sent since the suspicion began */
     uint32_t reprobes;        /* sent since the suspicion began */
     uint64_t since_ns;        /* of the state */
@@ -106,6 +107,9 @@ struct members {
     struct member **live; /* others alive or suspect, in order of probing */
     uint32_t live_count;
     uint32_t turn; /* live[turn] is probed next */
+
+    struct member **linked; /* those with a session, in no order */
+    uint32_t linked_count;
 
     struct list queue[GOSSIP_SENDS_MAX]; /* to be spread, by times sent */
     uint32_t queue_count;
@@ -177,10 +181,12 @@ void member_apply(struct members *m, const struct member_update *u,
 
 /** Arms the timer of `x` for what comes next. */
 void member_retime(struct members *m, struct member *x);
+/** `x` has a session now, or no more. */
+void member_link(struct members *m, struct member *x, bool session);
 void member_meet(struct members *m, struct member *x, uint64_t now_ns);
 
-/** Up to `max` others with a session, without `except`, from a random place in
- * the order of probing. @return how many */
+/** Up to `max` others with a session, without `except`, drawn at random.
+ * @return how many */
 uint32_t member_pick(struct members *m, const struct member *except,
                      uint32_t max, struct member **picked);
 

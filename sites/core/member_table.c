@@ -50,18 +50,41 @@ static void live_remove(struct members *m, struct member *x)
     }
 }
 
+/* ---- Those with a session --------------------------------------------------
+ */
+
+static void link_put(struct members *m, uint32_t slot, struct member *x)
+{
+    m->linked[slot] = x;
+    x->link_slot = slot;
+}
+
+void member_link(struct members *m, struct member *x, bool session)
+{
+    if (x->session == session) {
+        return;
+    }
+    x->session = session;
+    if (session) {
+        link_put(m, m->linked_count, x);
+        m->linked_count++;
+    } else {
+        m->linked_count--;
+        link_put(m, x->link_slot, m->linked[m->linked_count]);
+    }
+}
+
 uint32_t member_pick(struct members *m, const struct member *except,
                      uint32_t max, struct member **picked)
 {
     uint32_t count = 0;
-    if (m->live_count == 0) {
-        return 0;
-    }
-    uint32_t at = (uint32_t)prng_below(&m->prng, m->live_count);
-    for (uint32_t i = 0; i < m->live_count && count < max; i++) {
-        struct member *x = m->live[at];
-        at = at + 1 == m->live_count ? 0 : at + 1;
-        if (x != except && x->session) {
+    for (uint32_t i = 0; i < m->linked_count && count < max; i++) {
+        const uint32_t j =
+            i + (uint32_t)prng_below(&m->prng, m->linked_count - i);
+        struct member *x = m->linked[j];
+        link_put(m, j, m->linked[i]);
+        link_put(m, i, x);
+        if (x != except) {
             picked[count] = x;
             count++;
         }
@@ -103,7 +126,7 @@ static void begin(struct members *m, struct member *x,
 {
     x->u = *u;
     x->u.state = MEMBER_ALIVE;
-    x->session = false;
+    member_link(m, x, false);
     x->cleared = false;
     x->rtt_ns = 0;
     x->since_ns = now_ns;
@@ -177,6 +200,7 @@ void member_forget(struct members *m, struct member *x)
 {
     member_unqueue(m, x);
     live_remove(m, x);
+    member_link(m, x, false);
     map_remove(&m->map, x->u.site, 0);
     list_remove(&x->node);
     deadline_clear(&m->deadlines, &x->timer);
@@ -249,7 +273,7 @@ void member_end(struct members *m, struct member *x, enum member_state state,
 {
     CHECK(!member_ended(x) && x != m->self);
     x->u.state = state;
-    x->session = false;
+    member_link(m, x, false);
     x->since_ns = now_ns;
     x->meet_ns = now_ns;
     x->end_ns = now_ns + m->cfg.dead_kept_ns;

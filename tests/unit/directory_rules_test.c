@@ -306,6 +306,24 @@ Test(directory_rules, effects_outlive_steps, .init = setup, .fini = teardown)
     cr_expect(e != NULL && e->in);
 }
 
+Test(directory_rules, the_last_change_is_told_last, .init = setup,
+     .fini = teardown)
+{
+    struct record r = dw_record(1, 50, true);
+    const struct dir_in in = {
+        .kind = DIR_IN_PUBLISH, .now_ns = now_ns, .record = &r};
+    cr_assert_eq(directory_step(d, &in), MOTET_OK);
+    r.subject.lo = 2;
+    cr_assert_eq(directory_step(d, &in), MOTET_OK);
+    r = dw_record(1, 50, false);
+    cr_assert_eq(directory_step(d, &in), MOTET_OK);
+    const struct dir_effect *e = directory_effect(d);
+    cr_expect(e->in && e->record->subject.lo == 2);
+    e = directory_effect(d);
+    cr_expect(!e->in && e->record->subject.lo == 1);
+    cr_expect_eq(directory_effect(d), NULL);
+}
+
 /* ---- Limits ---------------------------------------------------------------
  */
 
@@ -440,6 +458,8 @@ Test(directory_rules, lives_of_an_author, .init = setup, .fini = teardown)
     cr_expect(seen_count == 1 && !seen[0].in);
     take(BOB, 6, 0, 1);
     cr_expect_eq(directory_records(d), 0, "gone");
+    digest(BOB, true, BOB, 6, 1);
+    cr_expect_eq(seen_count, 0, "nor asked for");
     take(BOB, 7, 0, 1);
     cr_expect_eq(directory_records(d), 1);
     gone(10, 1);
@@ -475,6 +495,58 @@ Test(directory_rules, a_full_list_sweeps, .init = setup, .fini = teardown)
     got(BOB, &msg);
     cr_expect_eq(directory_records(d), 4, "1, 3, 4 and 6");
     cr_expect_eq(directory_version(d, BOB), 9);
+}
+
+static void take_full(uint64_t after, uint64_t upto)
+{
+    struct dir_msg msg = delta(BOB, 1, after, upto);
+    msg.full = true;
+    msg.first = after == 0;
+    got(BOB, &msg);
+}
+
+/* The record at which the list will go on changes before it does. */
+Test(directory_rules, a_full_list_goes_on_after_changes, .init = setup,
+     .fini = teardown)
+{
+    peer(BOB, true);
+    take(BOB, 1, 0, 6);
+    take_full(0, 4);
+    digest(BOB, true, BOB, 1, 9);
+    cr_expect_eq(seen[0].first.version, 4, "5 and 6 may be withdrawn");
+    struct dir_msg msg = delta(BOB, 1, 6, 7);
+    rows[0].subject.lo = 5;
+    rows[0].epoch = 1;
+    got(BOB, &msg);
+    digest(BOB, true, BOB, 1, 9);
+    cr_expect_eq(seen[0].first.version, 4, "still");
+    msg = delta(BOB, 1, 6, 7); /* 6 is not in it */
+    rows[0].subject.lo = 5;
+    rows[0].epoch = 1;
+    msg.after = 4;
+    msg.full = true;
+    got(BOB, &msg);
+    cr_expect(seen_count == 1 && !seen[0].in && seen[0].record.subject.lo == 6);
+    digest(BOB, true, BOB, 1, 9);
+    cr_expect_eq(seen[0].first.version, 7);
+}
+
+Test(directory_rules, a_full_list_goes_on_after_forgetting, .init = setup,
+     .fini = teardown)
+{
+    peer(BOB, true);
+    take(BOB, 1, 0, 4);
+    struct dir_msg msg = delta(BOB, 1, 4, 6);
+    rows[0].present = false;
+    got(BOB, &msg);
+    take_full(0, 4);
+    now_ns += cfg.tombstone_ns;
+    tick(); /* 5 is forgotten */
+    msg = delta(BOB, 1, 6, 7);
+    msg.after = 4;
+    msg.full = true;
+    got(BOB, &msg);
+    cr_expect_eq(directory_records(d), 5, "1 to 4 and 7");
 }
 
 Test(directory_rules, a_full_list_without_its_first_part, .init = setup,

@@ -190,7 +190,7 @@ Test(member_told, a_stall_spoils_the_probe_under_way, .init = with_bob_and_eve,
         }
     }
     step((struct member_in){.kind = MEMBER_IN_STALL, .late_ns = 100 * MS_NS});
-    pass(260);
+    pass(1200);
     cr_expect_eq(state_of(BOB), MEMBER_ALIVE);
 }
 
@@ -232,6 +232,16 @@ Test(member_told, a_probe_for_another_is_passed_on, .init = with_bob_and_eve,
     const struct seen *nack = sent(BOB, MEMBER_NACK);
     cr_assert_not_null(nack, "never heard of");
     cr_expect(nack->msg.seq == 7 && nack->msg.target == ZOE);
+
+    session(ZOE, INC, true);
+    step((struct member_in){
+        .kind = MEMBER_IN_DEAD, .site = ZOE, .incarnation = INC});
+    for (uint32_t i = 0; i < 20; i++) { /* until it is no news any more */
+        message(BOB, MEMBER_PING, i, 0, false);
+    }
+    message(BOB, MEMBER_PING_REQ, 7, ZOE, false);
+    cr_expect(carries(sent(BOB, MEMBER_NACK), ZOE, MEMBER_DEAD),
+              "who asks for the dead has missed the notice");
 
     message(BOB, MEMBER_PING_REQ, 8, EVE, false);
     const struct seen *ping = sent(EVE, MEMBER_PING);
@@ -345,6 +355,46 @@ Test(member_told, memory_at_the_cap_is_no_fault)
         teardown();
     }
     cr_expect_gt(created, 100);
+}
+
+static void pass_unseen(uint64_t ms)
+{
+    const uint64_t until_ns = now_ns + ms * MS_NS;
+    while (members_deadline_ns(m) <= until_ns) {
+        now_ns =
+            members_deadline_ns(m) > now_ns ? members_deadline_ns(m) : now_ns;
+        const struct member_in in = {.kind = MEMBER_IN_TICK, .now_ns = now_ns};
+        members_step(m, &in);
+        while (members_effect(m) != NULL) {
+        }
+    }
+    now_ns = until_ns;
+}
+
+/* This site is cut off from a thousand: no step may cost the square. */
+Test(member_told, a_thousand_sites_are_lost_at_once, .init = setup)
+{
+    session(BOB, INC, true);
+    const size_t used = mem.used_bytes;
+    for (uint64_t i = 0; i < 1022; i++) {
+        session(1000 + i, INC, true);
+    }
+    uint64_t lowest;
+    cr_expect_eq(members_alive(m, &lowest), 1024);
+    session(2, INC, true);
+    cr_expect_eq(members_alive(m, &lowest), 1024, "one past the limit");
+    cr_expect_leq((mem.used_bytes - used) / 1022, 2048, "%zu bytes for a site",
+                  (mem.used_bytes - used) / 1022);
+    session(BOB, INC, false);
+    for (uint64_t i = 0; i < 1022; i++) {
+        session(1000 + i, INC, false);
+    }
+    pass_unseen(2100);
+    cr_expect_eq(members_alive(m, &lowest), 1);
+    pass_unseen(301 * 1000);
+    cr_expect_eq(state_of(1000), 0);
+    cr_expect_eq(members_deadline_ns(m), DEADLINE_NEVER);
+    teardown();
 }
 
 /* A sender that floods is answered as far as there is room; then it is not. */
