@@ -7,7 +7,7 @@
 
 static bool text_ok(const char *text, size_t size)
 {
-    return memchr(text, 0, size) != NULL;
+    return strnlen(text, size) < size;
 }
 
 static enum hello_do refuse_with(struct net_refuse *refuse, enum motet_err err,

@@ -406,7 +406,7 @@ void session_refuse_in(struct netmgr *n, struct conn *c,
 {
     struct peer *p = c->peer != NULL ? c->peer : c->whom;
     if (r->err <= MOTET_OK || r->err >= MOTET_E_COUNT ||
-        memchr(r->detail, 0, sizeof(r->detail)) == NULL) {
+        strnlen(r->detail, sizeof(r->detail)) == sizeof(r->detail)) {
         peer_violation(n, c, "malformed refuse");
         return;
     }

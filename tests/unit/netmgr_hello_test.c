@@ -1,3 +1,4 @@
+#include "netmgr/core/netmgr.h"
 #include "netmgr_one.h"
 
 /* The HELLO rules: refusals first. */

@@ -1,3 +1,4 @@
+#include "netmgr/core/netmgr.h"
 #include "netmgr_world.h"
 
 /* Random sends with random deadlines between two sites whose connections break,

@@ -1,3 +1,4 @@
+#include "netmgr/core/netmgr.h"
 #include "netmgr_one.h"
 
 /* The receiving side of a flow, frame by frame; refusals first. */

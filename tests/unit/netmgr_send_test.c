@@ -1,3 +1,4 @@
+#include "netmgr/core/netmgr.h"
 #include "netmgr_one.h"
 
 /* The sending side of a flow, answer by answer; refusals first. */

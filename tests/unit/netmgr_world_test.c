@@ -1,3 +1,4 @@
+#include "netmgr/core/netmgr.h"
 #include "netmgr_world.h"
 
 /* Stories of several sites. */
