@@ -88,6 +88,9 @@ static size_t read_frames(struct site *s, struct conn *c, const uint8_t *data,
         if (r == WIRE_MORE) {
             break;
         }
+        if (r == WIRE_BAD && c->datagram && !c->known) {
+            return size; /* it came before the HELLO, which will come again */
+        }
         if (r == WIRE_BAD) {
             violation(s, c);
             return size;
