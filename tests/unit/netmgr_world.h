@@ -381,6 +381,9 @@ static inline void w_offer(struct world *w, int i, const struct net_effect *e)
     bool returning = msg_returns(e->msg.kind);
     if (p == NULL || !p->open) {
         in.err = returning ? MOTET_OK : MOTET_E_NO_PORT;
+        if (returning && e->msg.call <= w->tickets) {
+            w->ticket[e->msg.call].accepted++; /* taken, and of no use */
+        }
     } else if (p->verdict != MOTET_OK) {
         in.err = p->verdict;
     } else if (p->queued >= p->capacity && !returning) {
@@ -526,6 +529,9 @@ static inline enum motet_err w_send(struct world *w, struct w_send a)
     uint32_t id = w->tickets + 1;
     struct w_site *s = &w->site[a.from];
     struct buf *data = a.size == 0 ? NULL : buf_new(&s->mem, a.size);
+    if (a.size > 0 && data == NULL) {
+        return MOTET_E_NO_MEMORY;
+    }
     for (uint32_t i = 0; i < a.size; i++) {
         data->data[i] = w_pattern(id, i);
     }
@@ -689,6 +695,33 @@ static inline void w_stop(struct world *w, int i)
     w->site[i].alive = false;
     cr_assert_eq(w->site[i].mem.blocks, 0, "blocks left: %zu",
                  w->site[i].mem.blocks);
+}
+
+/* A crash: nobody is told, and what it wanted to know is forgotten. */
+static inline void w_kill(struct world *w, int i)
+{
+    for (uint32_t c = w->first_conn; c < w->conns; c++) {
+        for (int e = 0; e < 2; e++) {
+            if (w->conn[c].end[e].site == i) {
+                w->conn[c].end[e].open = false; /* it hears of nothing */
+                w_break(w, &w->conn[c]);
+            }
+        }
+    }
+    w_stop(w, i);
+    memset(w->site[i].up, 0, sizeof(w->site[i].up));
+    for (uint32_t t = 1; t <= w->tickets; t++) {
+        uint32_t from = w->ticket[t].flow / (W_SITES * W_PORTS * 2) / W_PORTS;
+        w->ticket[t].done = w->ticket[t].done || (int)from == i;
+    }
+}
+
+static inline void w_end_port(struct world *w, int site, int port)
+{
+    w->site[site].ports[port].open = false;
+    (void)!w_step(
+        w, site,
+        (struct net_in){.kind = NET_IN_PORT_END, .dst = w_ui(w, site, port)});
 }
 
 static inline void w_free(struct world *w)

@@ -100,19 +100,6 @@ Test(netmgr_world, a_pause_breaks_nothing)
     w_free(w);
 }
 
-static void kill(struct world *w, int i)
-{
-    for (uint32_t c = w->first_conn; c < w->conns; c++) {
-        for (int e = 0; e < 2; e++) {
-            if (w->conn[c].end[e].site == i) {
-                w->conn[c].end[e].open = false; /* it hears of nothing */
-                w_break(w, &w->conn[c]);
-            }
-        }
-    }
-    w_stop(w, i);
-}
-
 Test(netmgr_world, a_new_life)
 {
     struct world *w = w_new(2, 1);
@@ -123,7 +110,7 @@ Test(netmgr_world, a_new_life)
         cr_assert_eq(w_send(w, to(0, 1, 50)), MOTET_OK);
     }
     w_run(w, 20);
-    kill(w, 1);
+    w_kill(w, 1);
     w_run(w, 500);
     cr_expect_eq(w_open_tickets(w), 7, "nobody said that it is dead");
     w_boot(w, 1, 2, net_limits_default());
