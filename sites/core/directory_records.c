@@ -152,7 +152,7 @@ bool dir_record_ok(const struct record *r)
 {
     return (r->kind == RECORD_MEMBER || r->kind == RECORD_OWNER) &&
            (r->subject.hi != 0 || r->subject.lo != 0) &&
-           memchr(r->name, 0, sizeof r->name) != NULL;
+           strnlen(r->name, sizeof r->name) < sizeof r->name;
 }
 
 struct entry *dir_entry(const struct directory *d, const struct author *a,

@@ -406,8 +406,8 @@ static bool well_formed(const struct member_update *u)
 {
     return u->site != 0 && u->state >= MEMBER_ALIVE &&
            u->state <= MEMBER_LEFT &&
-           memchr(u->name, 0, sizeof u->name) != NULL &&
-           memchr(u->address, 0, sizeof u->address) != NULL;
+           strnlen(u->name, sizeof u->name) < sizeof u->name &&
+           strnlen(u->address, sizeof u->address) < sizeof u->address;
 }
 
 /* A site or an incarnation that was not known: NULL when it is not taken. The

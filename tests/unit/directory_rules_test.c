@@ -1,4 +1,5 @@
 #include "directory_world.h"
+#include "sites/core/directory.h"
 
 /* One directory, of site 10, and what it makes of single inputs. */
 

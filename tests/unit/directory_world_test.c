@@ -1,4 +1,5 @@
 #include "directory_world.h"
+#include "sites/core/directory.h"
 
 /* Several directories: whatever the network does, all end with the same. */
 

@@ -1,4 +1,5 @@
 #include "member_world.h"
+#include "sites/core/member.h"
 
 /* What the protocol promises in numbers; models/swim.c found them first. */
 

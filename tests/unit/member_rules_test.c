@@ -1,4 +1,5 @@
 #include "member_one.h"
+#include "sites/core/member.h"
 
 /* What a machine makes of single inputs: refusals, acquaintance, suspicion. */
 

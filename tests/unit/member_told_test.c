@@ -1,4 +1,5 @@
 #include "member_one.h"
+#include "sites/core/member.h"
 
 /* What others say, of others and of this site; what is done for others; limits.
  */

@@ -1,4 +1,5 @@
 #include "member_world.h"
+#include "sites/core/member.h"
 
 /* Stories: several sites, partitions, crashes. */
 
