@@ -120,7 +120,8 @@ void check_news_order(struct check *c, const struct port_rec *src,
     }
 }
 
-/* Whether the subject is gone for everybody who still waits for its news. */
+/* Whether the subject is gone for everybody who still waits for its news. Of a
+ * site: the incarnation that was known here when the watch began. */
 static bool is_gone(const struct check *c, const struct watch_rec *w)
 {
     if (ui_is_group(w->subject->ui)) {
@@ -131,6 +132,7 @@ static bool is_gone(const struct check *c, const struct watch_rec *w)
     }
     for (const struct site_rec *s = c->all_sites; s != NULL; s = s->next) {
         if (s->site == ui_site(w->subject->ui) &&
+            s->incarnation == w->met_incarnation &&
             ((!s->live && s->end_ns >= w->begin_ns) || s->apart)) {
             return true;
         }
