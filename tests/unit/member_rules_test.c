@@ -157,7 +157,8 @@ Test(member_rules, a_broken_session_is_suspicious, .init = with_bob_and_eve,
     step((struct member_in){
         .kind = MEMBER_IN_HEARD, .site = BOB, .incarnation = INC});
     cr_expect_eq(state_of(BOB), MEMBER_ALIVE, "evidence clears");
-    cr_expect_eq(find(MEMBER_STATE, BOB, 0)->state, MEMBER_ALIVE);
+    const struct seen *news = find(MEMBER_STATE, BOB, 0);
+    cr_expect(news != NULL && news->state == MEMBER_ALIVE);
     told(EVE, about(BOB, INC, MEMBER_SUSPECT, 0));
     cr_expect_eq(state_of(BOB), MEMBER_ALIVE, "the same suspicion is answered");
     told(EVE, about(BOB, INC, MEMBER_SUSPECT, 1));

@@ -95,6 +95,32 @@ Test(member_world, a_reborn_site_does_not_carry_deaths_to_the_winners)
     }
 }
 
+Test(member_world, a_large_cluster_heals_in_seconds)
+{
+    for (uint64_t seed = 1; seed <= 5; seed++) {
+        world_init(&w, 32, seed);
+        w.loss = 50000;
+        world_run(&w, 10 * SEC_NS);
+        cr_assert(world_agrees(&w));
+        const uint32_t small = 0x80001FFE; /* 13 of 32, not the first */
+        world_split(&w, small);
+        world_run(&w, w.now_ns + 20 * SEC_NS);
+        world_heal(&w);
+        const uint64_t heal_ns = w.now_ns;
+        while (!world_agrees(&w) && w.now_ns < heal_ns + 20 * SEC_NS) {
+            world_run(&w, w.now_ns + 50 * MS_NS);
+        }
+        cr_expect_leq(w.now_ns - heal_ns, 3 * SEC_NS, "seed %u: %u ms",
+                      (unsigned)seed, (unsigned)((w.now_ns - heal_ns) / MS_NS));
+        for (uint32_t i = 0; i < 32; i++) {
+            cr_expect_eq(w.nodes[i].lives, small >> i & 1 ? 2 : 1,
+                         "seed %u, site %u: %u lives", (unsigned)seed, i,
+                         w.nodes[i].lives);
+        }
+        world_fini(&w);
+    }
+}
+
 /* No site may be dialed by habit: what one hears of the other is enough. */
 Test(member_world, a_healed_split_needs_only_one_bridge)
 {
