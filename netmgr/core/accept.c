@@ -299,25 +299,22 @@ static bool out_of_order(struct netmgr *n, struct rflow *r,
     return false;
 }
 
-static void note_unbound(struct netmgr *n, struct peer *p, uint32_t handle)
+/* Said where the DATA came from, as in refuse_bind(); once in a turn. */
+static void tell_unbound(struct netmgr *n, struct conn *c, uint32_t handle)
 {
-    for (uint32_t i = 0; i < p->unbound_count; i++) {
-        if (p->unbound[i] == handle) {
-            return;
-        }
-    }
-    if (p->unbound_count < UNBOUND_MAX) {
-        p->unbound[p->unbound_count++] = handle;
-        peer_dirty(n, p);
+    if (c->unbound != handle || c->unbound_turn != n->turn) {
+        c->unbound = handle;
+        c->unbound_turn = n->turn;
+        effect_frame(n, c, NET_UNBOUND)->frame.u.unbound = handle;
     }
 }
 
-bool accept_data(struct netmgr *n, struct peer *p, const struct conn *c,
+bool accept_data(struct netmgr *n, struct peer *p, struct conn *c,
                  const struct net_data *d)
 {
     struct rflow *r = rflow_by_handle(n, p, d->handle);
     if (r == NULL) {
-        note_unbound(n, p, d->handle);
+        tell_unbound(n, c, d->handle);
         return true;
     }
     rflow_touch(n, r);

@@ -237,22 +237,11 @@ static bool emit_lane(struct netmgr *n, struct peer *p, enum net_lane lane)
     return data;
 }
 
-static void emit_unbound(struct netmgr *n, struct peer *p)
-{
-    const struct conn *c = peer_conn(p, NET_CONTROL);
-    while (p->unbound_count > 0 && c != NULL && effects_go_on(n)) {
-        p->unbound_count--;
-        effect_frame(n, c, NET_UNBOUND)->frame.u.unbound =
-            p->unbound[p->unbound_count];
-    }
-}
-
 /* Acknowledgements before data, and CONTROL before BULK, for all sites. */
 void lane_flush(struct netmgr *n)
 {
     list_foreach (it, &n->dirty) {
         struct peer *p = LIST_ENTRY(it, struct peer, dirty);
-        emit_unbound(n, p);
         ack_flush(n, p, false);
         if (emit_lane(n, p, NET_CONTROL)) {
             ack_flush(n, p, true);
@@ -264,8 +253,7 @@ void lane_flush(struct netmgr *n)
             ack_flush(n, p, true);
         }
         if (list_empty(&p->ready[NET_CONTROL]) &&
-            list_empty(&p->ready[NET_BULK]) && list_empty(&p->acks) &&
-            p->unbound_count == 0) {
+            list_empty(&p->ready[NET_BULK]) && list_empty(&p->acks)) {
             list_remove(&p->dirty);
         }
     }

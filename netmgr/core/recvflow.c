@@ -249,14 +249,11 @@ static struct rflow *make(struct netmgr *n, struct peer *p,
 /* ---- BIND ------------------------------------------------------------------
  */
 
-/* No flow for it: said at once, for nothing here could say it later. */
-static void refuse_bind(struct netmgr *n, const struct peer *p,
+/* No flow for it: said at once, and where the BIND came from, for nothing here
+ * could say it again when that connection breaks. */
+static void refuse_bind(struct netmgr *n, const struct conn *c,
                         const struct net_bind *b, enum motet_err status)
 {
-    const struct conn *c = peer_conn(p, NET_CONTROL);
-    if (c == NULL) {
-        return; /* it will come again */
-    }
     struct net_ack *a = &effect_frame(n, c, NET_ACK)->frame.u.ack;
     a->handle = b->handle;
     a->flags = NET_ACK_GONE;
@@ -310,14 +307,14 @@ bool rflow_bind(struct netmgr *n, struct peer *p, const struct conn *c,
         return false; /* one handle, two flows */
     }
     if (r == NULL && b->resume && b->base < p->evicted_next) {
-        refuse_bind(n, p, b, MOTET_E_MAYBE_LOST);
+        refuse_bind(n, c, b, MOTET_E_MAYBE_LOST);
         return true;
     }
     if (r == NULL) {
         r = make(n, p, b, key);
     }
     if (r == NULL) {
-        refuse_bind(n, p, b, MOTET_E_LIMIT);
+        refuse_bind(n, c, b, MOTET_E_LIMIT);
         return true;
     }
     rflow_touch(n, r);

@@ -37,7 +37,6 @@ enum {
     CREDIT_MSGS_MAX = 4096,
     ACK_MSGS = 64, /* not acknowledged yet: no more delay */
     ACK_BYTES = 65536,
-    UNBOUND_MAX = 8, /* unknown handles answered in one turn */
 };
 
 #define MS 1000000ULL
@@ -97,6 +96,8 @@ struct conn {
     uint64_t backlog;       /* bytes of DATA not drained */
     uint64_t unanswered_ns; /* first PING since the last PONG, 0 = none */
     uint64_t pinged_ns;
+    uint32_t unbound; /* the last handle answered UNBOUND, and when */
+    uint64_t unbound_turn;
     struct deadline timer;
     char addr[NET_ADDR_MAX + 1];
 };
@@ -162,8 +163,6 @@ struct peer {
     struct list starved; /* rflows that wait for memory, not for a port */
     struct list dirty;   /* netmgr.dirty */
     struct deadline ack;
-    uint32_t unbound[UNBOUND_MAX];
-    uint32_t unbound_count;
     uint32_t kept;         /* messages without an outcome */
     uint64_t evicted_next; /* highest `next` of evicted records */
     uint64_t assembly_bytes;
@@ -524,7 +523,7 @@ struct rflow *rflow_by_id(const struct netmgr *n, uint64_t id);
 
 /* ---- accept.c ---- */
 
-bool accept_data(struct netmgr *n, struct peer *p, const struct conn *c,
+bool accept_data(struct netmgr *n, struct peer *p, struct conn *c,
                  const struct net_data *d);
 enum motet_err accept_in_verdict(struct netmgr *n, const struct net_in *in);
 enum motet_err accept_in_room(struct netmgr *n, const struct net_in *in);

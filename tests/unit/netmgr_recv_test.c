@@ -98,8 +98,11 @@ Test(netmgr_recv, an_unknown_handle_is_told)
     struct one o;
     one_session(one_new(&o));
     send(&o, 1, 0);
+    cr_assert_eq(one_frame(&o, NET_UNBOUND, 0)->e.frame.u.unbound, 1);
     send(&o, 2, 0);
+    cr_assert_eq(one_frames(&o, NET_UNBOUND), 0, "once in a turn");
     one_flush(&o);
+    send(&o, 3, 0);
     cr_assert_eq(one_frames(&o, NET_UNBOUND), 1);
     one_free(&o);
 }
