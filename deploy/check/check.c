@@ -118,6 +118,7 @@ struct site_rec *check_site(struct check *c, uint64_t site,
     if (s == NULL) {
         s = check_record(c, sizeof *s);
         s->site = site;
+        s->index = ++c->site_count;
         s->incarnation = incarnation;
         s->begin_ns = c->now_ns;
         s->next = c->all_sites;

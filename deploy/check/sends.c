@@ -222,17 +222,18 @@ static void judge_order(struct check *c, const struct check_event *e,
     }
 }
 
-/* Which incarnations a site has heard of: by messages that reached it. */
+/* Which incarnation of another a site has heard of: by messages from there. */
 static void meet(struct check *c, const struct check_event *e,
                  const struct port_rec *src)
 {
     if (src->home == NULL) {
         return;
     }
-    struct dead_rec *met = map_get(&c->met, e->site, src->home->site);
+    const struct site_rec *here = check_site(c, e->site, e->incarnation);
+    struct dead_rec *met = map_get(&c->met, here->index, src->home->site);
     if (met == NULL) {
         met = check_record(c, sizeof *met);
-        check_index(&c->met, e->site, src->home->site, met);
+        check_index(&c->met, here->index, src->home->site, met);
     }
     if (src->home->incarnation > met->incarnation) {
         met->incarnation = src->home->incarnation;

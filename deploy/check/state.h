@@ -18,6 +18,7 @@ struct site_rec {
     struct site_rec *next;
     uint64_t site;
     uint32_t incarnation;
+    uint32_t index;
     bool live;
     bool apart;
     uint64_t begin_ns;
@@ -127,6 +128,7 @@ struct check {
     struct flow_rec *all_flows;
     struct port_rec *all_ports;
     uint32_t port_count;
+    uint32_t site_count;
     uint64_t now_ns;
     uint64_t hash;
     struct check_counts counts;

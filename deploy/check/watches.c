@@ -21,7 +21,8 @@ static void begin(struct check *c, const struct check_event *e)
     w->port = check_port(c, e->port);
     w->subject = check_port(c, e->peer);
     w->begin_ns = e->now_ns;
-    const struct dead_rec *met = map_get(&c->met, e->site, ui_site(e->peer));
+    const struct dead_rec *met =
+        map_get(&c->met, w->site->index, ui_site(e->peer));
     w->met_incarnation = met != NULL ? met->incarnation : 0;
     w->next = c->all_watches;
     c->all_watches = w;
