@@ -49,6 +49,8 @@ static void gone(struct netmgr *n, struct sflow *f, const struct net_ack *a)
     }
     enum motet_err err = reason(a->status);
     sflow_settle_all(n, f, err, err);
+    sflow_drop_voids(n, f); /* nobody there waits for them */
+    sflow_tidy(n, f);
 }
 
 static void rewind_to(struct netmgr *n, struct sflow *f,
@@ -156,6 +158,8 @@ bool answer_moved(struct netmgr *n, struct peer *p, const struct net_moved *m)
     struct place where = locate(n, f->dst);
     if (where.site == p->site) { /* it sends us in a circle */
         sflow_settle_all(n, f, MOTET_E_NO_PORT, MOTET_E_NO_PORT);
+        sflow_drop_voids(n, f);
+        sflow_tidy(n, f);
         return true;
     }
     sflow_move(n, f, where);

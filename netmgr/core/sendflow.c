@@ -192,6 +192,14 @@ void sflow_accepted(struct netmgr *n, struct sflow *f, uint64_t next)
     }
 }
 
+void sflow_drop_voids(struct netmgr *n, struct sflow *f)
+{
+    if (f->live == 0 && f->una < f->end) {
+        f->una = f->hi = f->end;
+        sflow_unbind(n, f);
+    }
+}
+
 static uint64_t half(uint64_t whole)
 {
     return (whole + 1) / 2;
@@ -199,10 +207,8 @@ static uint64_t half(uint64_t whole)
 
 void sflow_tidy(struct netmgr *n, struct sflow *f)
 {
-    if (f->live == 0 && f->una < f->end) {
-        /* Only VOIDs: a new handle with a higher base says as much. */
-        sflow_unbind(n, f);
-        f->una = f->nxt = f->hi = f->end;
+    if (f->peer->conns[f->lane] == NULL) {
+        sflow_drop_voids(n, f);
     }
     while (f->end > f->una && f->end > f->top &&
            !sflow_slot(f, f->end - 1)->live) {
@@ -437,11 +443,14 @@ void sflow_move(struct netmgr *n, struct sflow *f, struct place where)
     CHECK(f->hi == f->una);
     struct peer *to = where.site == n->site ? NULL : peer_find(n, where.site);
     sflow_unbind(n, f);
+    sflow_drop_voids(n, f);
     if (to == NULL || place_dead(to, where.incarnation)) {
         enum motet_err err = where.site == n->site ? MOTET_E_NO_PORT
                              : to == NULL          ? MOTET_E_NO_SITE
                                                    : MOTET_E_SITE_DEAD;
         sflow_settle_all(n, f, err, err);
+        sflow_drop_voids(n, f);
+        sflow_tidy(n, f);
         return;
     }
     list_remove(&f->ready);

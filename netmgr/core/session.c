@@ -75,7 +75,7 @@ static void detach(struct netmgr *n, struct conn *c, bool replaced)
     }
     dial_again(n, &p->dials[c->lane], 0);
     list_foreach (it, &p->sflows) {
-        lane_poke(n, LIST_ENTRY(it, struct sflow, node));
+        sflow_tidy(n, LIST_ENTRY(it, struct sflow, node));
     }
 }
 

@@ -482,6 +482,9 @@ void sflow_accepted(struct netmgr *n, struct sflow *f, uint64_t next);
 /** Drops places that need not be sent; frees senders; to be called after
  * messages were settled. */
 void sflow_tidy(struct netmgr *n, struct sflow *f);
+/** Forgets the places of a flow in which nothing is kept any more. A new handle
+ * with a higher base will say as much as the VOIDs would have. */
+void sflow_drop_voids(struct netmgr *n, struct sflow *f);
 void sflow_unbind(struct netmgr *n, struct sflow *f);
 void sflow_free(struct netmgr *n, struct sflow *f);
 void sflow_timer(struct netmgr *n, struct sflow *f);
