@@ -6,6 +6,8 @@
 #include "nucleus/base/hash.h"
 #include "world.h"
 
+enum { MESSAGE_MAX = (1 << 20) + MOTET_ANNEX_MAX }; /* of the load, bytes */
+
 /* Bounds of the end of a run. Agreement within 2 s is what is promised once a
  * site is connected; before that it may have to hear that it was taken for
  * dead, be born again and be found by a dial whose back-off is 2 s. */
@@ -16,6 +18,7 @@ static const uint64_t agree_max_ns = 12 * SECOND;
 static const uint64_t agree_core_max_ns = 30 * SECOND;
 static const uint64_t settle_ns = 20 * SECOND; /* for all that is pending */
 static const uint64_t look_ns = 100 * MS;      /* between two looks */
+static const uint64_t inspect_ns = 500 * MS;   /* between two, of queues */
 static const uint64_t late_ns = 10 * MS;       /* P1, P4 */
 
 #define TEXT(name, text) [SIM_FAULT_##name] = text,
@@ -93,6 +96,57 @@ static void look(struct world *w)
                     (unsigned long long)e.value,
                     directory_records(site_directory(n->site)),
                     (unsigned long long)e.value2);
+    }
+}
+
+/* P10: no queue is longer than it may be. A queue of one takes a second message
+ * from the network, and one message of any size when there is room for any. */
+static void inspect_port(struct world *w, struct node *n, struct motet_ui port)
+{
+    struct nuc_out out;
+    struct nuc_in in = {
+        .kind = NUC_PORT_INFO,
+        .now_ns = w->now_ns + n->clock_ns,
+        .port = port,
+    };
+    if (site_op(n->site, &in, &out) != MOTET_OK) {
+        return;
+    }
+    const struct nucleus_limits *limits = &w->tuning.site.nucleus;
+    const struct nuc_port_attr *attr = &out.port.attr;
+    uint32_t most = attr->queue_msgs_max;
+    most = most == 0 ? limits->queue_msgs_max : most;
+    if (out.port.queue_msgs > (most > 1 ? most : 2)) {
+        check_accuse(w->check, 10, w->now_ns, n->id,
+                     "a queue holds more messages than its limit");
+    }
+    most = attr->queue_bytes_max;
+    most = most == 0 ? limits->queue_bytes_max : most;
+    if (out.port.queue_bytes > (uint64_t)most + MESSAGE_MAX) {
+        check_accuse(w->check, 10, w->now_ns, n->id,
+                     "a queue holds more bytes than its limit");
+    }
+}
+
+static void inspect(struct world *w)
+{
+    for (uint32_t i = 0; i < w->node_count; i++) {
+        struct node *n = &w->node[i];
+        struct motet_ui port = {0};
+        while (n->site != NULL && !n->paused &&
+               nucleus_next_port(site_nucleus(n->site), port, &port)) {
+            inspect_port(w, n, port);
+        }
+    }
+}
+
+static void run_for(struct world *w, uint64_t ns)
+{
+    const uint64_t end_ns = w->now_ns + ns;
+    while (w->now_ns < end_ns) {
+        const uint64_t left_ns = end_ns - w->now_ns;
+        world_run(w, w->now_ns + (left_ns < inspect_ns ? left_ns : inspect_ns));
+        inspect(w);
     }
 }
 
@@ -208,9 +262,9 @@ static void play(struct world *w)
         world_at(w, &w->node[i].boot, DUE_BOOT,
                  w->now_ns + prng_below(&w->chance, SECOND));
     }
-    world_run(w, w->now_ns + (early ? 1 : 4 * SECOND));
+    run_for(w, early ? 1 : 4 * SECOND);
     faults_start(w);
-    world_run(w, w->now_ns + for_ns);
+    run_for(w, for_ns);
 
     w->report->core_only = core_only;
     faults_heal(w, core_only);

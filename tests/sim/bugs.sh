@@ -1,0 +1,59 @@
+#!/bin/bash
+# Tests the tests: builds the pure parts with each of the bugs that are kept in
+# them under a macro, and demands that the simulator finds it.
+#
+#   bugs.sh GENERATED BUILD [BUG...]
+set -euo pipefail
+gen=$(realpath "$1")
+build=$2
+shift 2
+cd "$(dirname "$0")/../.."
+source tests/sim/build.sh
+
+# Bug, and the folder it is in.
+declare -A bugs=(
+    [FORGET_ACK]=netmgr/core
+    [ACCEPT_DISORDER]=netmgr/core
+    [NO_DUP_CHECK]=netmgr/core
+    [LEAK_CREDIT]=netmgr/core
+    [REUSE_UI]=nucleus/core
+    [ANSWER_TWICE]=nucleus/core
+    [IGNORE_LIMIT]=nucleus/core
+    [SKIP_DEATH]=nucleus/core
+)
+names=("$@")
+[[ ${#names[@]} -gt 0 ]] || names=("${!bugs[@]}")
+
+rm -rf "$build"
+mkdir -p "$build"
+sim_generated "$build/generated" gcc
+for folder in $sim_folders; do
+    sim_compile "$build/good/$folder" "$folder" gcc -O1
+done
+
+missed=0
+for name in "${names[@]}"; do
+    folder=${bugs[$name]}
+    grep -rq "MOTET_BUG_$name" "$folder" || {
+        echo "$name: not in $folder"
+        missed=1
+        continue
+    }
+    rm -rf "$build/bad"
+    sim_compile "$build/bad" "$folder" gcc -O1 -w "-DMOTET_BUG_$name"
+    parts=("$build/generated" "$build/bad")
+    for other in $sim_folders; do
+        [[ $other == "$folder" ]] || parts+=("$build/good/$other")
+    done
+    sim_link "$build/motet-sim-$name" gcc "${parts[@]}"
+    code=0
+    "$build/motet-sim-$name" run --seeds 1..500 --jobs 2 --fail-fast \
+        >"$build/$name.out" 2>"$build/$name.err" || code=$?
+    if [[ $code == 8 || $code == 10 ]]; then
+        echo "$name: found: $(grep -m1 FAIL "$build/$name.out")"
+    else
+        echo "$name: NOT found (exit $code)"
+        missed=1
+    fi
+done
+exit $missed

@@ -1,0 +1,53 @@
+#!/bin/bash
+# The command itself: what it refuses, what it prints. command.sh MOTET-SIM
+set -uo pipefail
+sim=$1
+bad=0
+
+expect() {
+    local want=$1 pattern=$2 code=0 out
+    shift 2
+    out=$("$sim" "$@" 2>&1) || code=$?
+    if [[ $code != "$want" ]] || ! grep -qE -- "$pattern" <<<"$out"; then
+        echo "motet-sim $*: exit $code, must be $want with '$pattern':"
+        echo "$out"
+        bad=1
+    fi
+}
+
+expect 2 'say what to do'
+expect 2 "no such command: 'walk'" walk
+expect 2 'too many words' run 1 2
+expect 2 "not understood: '5..1'" run --seeds 5..1
+expect 2 "not understood: 'x'" run --seeds x
+expect 2 "not understood: '-3'" run --seeds=-3
+expect 2 "not understood: '1'" run --sites 1
+expect 2 "not understood: '33'" run --sites 33
+expect 2 "not understood: '0s'" run --for 0s
+expect 2 "not understood: '25h'" run --for 25h
+expect 2 "not understood: 'stormy'" run --preset stormy
+expect 2 "not understood: '65'" run --jobs 65
+expect 2 'say which run' replay
+expect 2 'say which run' replay 7
+expect 2 'say which run' replay 7@
+expect 2 'a seed means nothing on other code' replay 7@0000000
+expect 0 '^3 passed, 0 failed .* trace hash [0-9a-f]{16}$' \
+    run --seeds 1..3 --preset calm --sites 3 --for 5s
+expect 0 '"passed": 3, "failed": 0' \
+    run --seeds 1..3 --preset calm --sites 3 --for 5s --json
+expect 0 '^2 passed, 0 failed' \
+    run --seeds 2 --preset calm --sites 2 --for 5s --check-determinism --jobs 2
+expect 0 'site1 boots' replay 1@0 --anyway --preset calm --for 5s --trace
+expect 11 'NOT that of the failing run' \
+    replay 1@0 --anyway --preset calm --for 5s --hash 1
+
+hash=$("$sim" replay 1@0 --anyway --preset calm --for 5s | awk '/trace hash/ { print $3 }')
+expect 0 'same as the failing run' \
+    replay 1@0 --anyway --preset calm --for 5s --hash "$hash"
+jobs1=$("$sim" run --seeds 1..6 --for 5s --jobs 1 2>/dev/null | tail -1 | grep -o 'hash.*')
+jobs2=$("$sim" run --seeds 1..6 --for 5s --jobs 3 2>/dev/null | tail -1 | grep -o 'hash.*')
+if [[ $jobs1 != "$jobs2" ]]; then
+    echo "the hash depends on the number of jobs: $jobs1, $jobs2"
+    bad=1
+fi
+exit $bad
