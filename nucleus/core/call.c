@@ -319,8 +319,7 @@ static void leave_group(struct nucleus *n, struct call *c)
     struct parcel *q = c->leg;
     struct group *g = group_get(n, q->dest.target);
     c->leg = NULL;
-    list_remove(&q->node);
-    n->counts.waiters--;
+    parcel_unwait(n, q);
     n->counts.refused++;
     parcel_free(n, q);
     group_unwant(n, g);

@@ -198,6 +198,10 @@ void parcel_to_net(struct nucleus *n, struct parcel *q);
 void parcel_settle(struct nucleus *n, struct parcel *q, enum motet_err err);
 /** As parcel_settle() of one that entered a queue here: stays in it. */
 void parcel_accepted(struct nucleus *n, struct parcel *q);
+/** Out of the group where it waits for a member. */
+void parcel_unwait(struct nucleus *n, struct parcel *q);
+/** Likewise, for good. */
+void parcel_give_up(struct nucleus *n, struct parcel *q, enum motet_err err);
 /** Its deadline came: PARKED or WAITING. */
 void parcel_expired(struct nucleus *n, struct parcel *q);
 /** Sends a message of the nucleus itself from a port here, at the memory cap

@@ -332,6 +332,7 @@ static enum motet_err forward_away(struct nucleus *n, struct held *h,
     q->msg = *msg;
     q->held = h;
     q->wait = true;
+    q->forwarded = true;
     q->deadline_ns = h->deadline_ns;
     h->parcel = q;
     h->msg.data = NULL;

@@ -112,9 +112,7 @@ void group_work(struct nucleus *n, struct group *g)
         if (group_pick(n, &q->dest, &q->dst) != MOTET_OK) {
             continue;
         }
-        list_remove(node);
-        deadline_clear(&n->timers, &q->timer);
-        n->counts.waiters--;
+        parcel_unwait(n, q);
         if (q->role == PARCEL_REQUEST) {
             call_woken(n, q);
         } else {

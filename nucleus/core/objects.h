@@ -74,6 +74,7 @@ struct port_side {
     struct map wants;     /* the same by source port */
     struct list waiters;  /* blocked in receive of this port */
     struct list helds;    /* requests parked, queued or delivered here */
+    struct list waits;    /* parcels from here that wait for a member */
     struct list calls;    /* made from here */
     struct list watches;  /* whose news come here */
     struct list watchers; /* of this port: struct watch, struct watcher */
@@ -116,12 +117,14 @@ enum parcel_state {
 
 /* A message that was taken and is not delivered yet. */
 struct parcel {
-    struct list node; /* where `state` says */
+    struct list node;   /* where `state` says */
+    struct list of_src; /* WAITING: port_side.waits */
     uint64_t ticket;
     enum parcel_role role;
     enum parcel_state state;
     enum nuc_notify notify;
     bool wait;
+    bool forwarded; /* a request that was delivered here before */
     struct port *port;
     struct motet_ui actor; /* SEND: who is told */
     struct motet_ui src;

@@ -21,6 +21,7 @@ struct parcel *parcel_take(struct nucleus *n, enum parcel_role role,
 void parcel_free(struct nucleus *n, struct parcel *q)
 {
     list_remove(&q->node);
+    list_remove(&q->of_src);
     deadline_clear(&n->timers, &q->timer);
     buf_unref(q->msg.data);
     ids_put(&n->parcels, q);
@@ -84,7 +85,9 @@ void parcel_settle(struct nucleus *n, struct parcel *q, enum motet_err err)
         watch_leg(n, q->watch, err);
         break;
     case PARCEL_ORPHAN:
-        count_outcome(n, err);
+        if (!q->forwarded) {
+            count_outcome(n, err);
+        }
         if (motet_err_ran(err) != MOTET_RAN_NO) {
             tell_server(n, q);
         }
@@ -107,14 +110,27 @@ void parcel_accepted(struct nucleus *n, struct parcel *q)
     q->role = PARCEL_INBOUND;
 }
 
+void parcel_unwait(struct nucleus *n, struct parcel *q)
+{
+    CHECK(q->state == PARCEL_WAITING);
+    list_remove(&q->node);
+    list_remove(&q->of_src);
+    deadline_clear(&n->timers, &q->timer);
+    n->counts.waiters--;
+}
+
+void parcel_give_up(struct nucleus *n, struct parcel *q, enum motet_err err)
+{
+    struct group *g = group_get(n, q->dest.target);
+    parcel_unwait(n, q);
+    parcel_settle(n, q, err);
+    group_unwant(n, g);
+}
+
 void parcel_expired(struct nucleus *n, struct parcel *q)
 {
     if (q->state == PARCEL_WAITING) {
-        list_remove(&q->node);
-        n->counts.waiters--;
-        struct group *g = group_get(n, q->dest.target);
-        parcel_settle(n, q, MOTET_E_NO_MEMBER);
-        group_unwant(n, g);
+        parcel_give_up(n, q, MOTET_E_NO_MEMBER);
         return;
     }
     CHECK(q->state == PARCEL_PARKED);

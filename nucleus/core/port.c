@@ -28,8 +28,9 @@ struct port_side *port_side(struct nucleus *n, struct port *p)
     if (s == NULL) {
         return NULL;
     }
-    struct list *lists[] = {&s->parked, &s->wanting, &s->waiters,  &s->helds,
-                            &s->calls,  &s->watches, &s->watchers, &s->members};
+    struct list *lists[] = {&s->parked,  &s->wanting,  &s->waiters,
+                            &s->helds,   &s->waits,    &s->calls,
+                            &s->watches, &s->watchers, &s->members};
     for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
         list_init(lists[i]);
     }

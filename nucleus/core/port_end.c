@@ -113,6 +113,9 @@ static bool pay_others(struct nucleus *n, struct port *p)
     }
     if ((node = list_first(&s->waiters)) != NULL) {
         waiter_end(n, LIST_ENTRY(node, struct waiter, node), MOTET_E_CLOSED);
+    } else if ((node = list_first(&s->waits)) != NULL) {
+        parcel_give_up(n, LIST_ENTRY(node, struct parcel, of_src),
+                       MOTET_E_CLOSED);
     } else if ((node = list_first(&s->calls)) != NULL) {
         call_abandon(n, LIST_ENTRY(node, struct call, of_port));
     } else if ((node = list_first(&s->watches)) != NULL) {

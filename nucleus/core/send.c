@@ -158,11 +158,14 @@ static enum motet_err send_away(struct nucleus *n, const struct nuc_in *in,
 
 /* No member yet, or others wait for one: behind them. */
 static enum motet_err await_member(struct nucleus *n, const struct nuc_in *in,
-                                   const struct port *src)
+                                   struct port *src)
 {
     enum motet_err err;
     if (in->deadline_ns <= n->now_ns) {
         return MOTET_E_NO_MEMBER;
+    }
+    if (port_side(n, src) == NULL) {
+        return MOTET_E_NO_MEMORY;
     }
     struct group *g = group_want(n, in->dest.target, &err);
     if (g == NULL) {
@@ -176,6 +179,7 @@ static enum motet_err await_member(struct nucleus *n, const struct nuc_in *in,
     q->dest = in->dest;
     q->state = PARCEL_WAITING;
     list_append(&g->waiting, &q->node);
+    list_append(&src->side->waits, &q->of_src);
     n->counts.waiters++;
     n->counts.sent++;
     trace(n, TRACE_PARK, MSG_SEND, src->ui.lo, g->ui.lo);

@@ -366,6 +366,20 @@ Test(nucleus_group, none_came)
     finish(&s);
 }
 
+Test(nucleus_group, who_waits_may_end)
+{
+    static struct scene s;
+    scene_init(&s);
+    struct nuc_in in = waiting(&s, "g");
+    in.deadline_ns = DEADLINE_NEVER;
+    in.msg = world_msg(&s.w, 8);
+    cr_assert_eq(world_step(&s.w, &in), MOTET_OK);
+    cr_assert_eq(world_port_end(&s.w, s.actor, s.port[0]), MOTET_OK);
+    cr_expect_eq(world_one(&s.w, NUC_SENT)->err, MOTET_E_CLOSED);
+    cr_expect_eq(nucleus_counts(s.w.n).groups, 0);
+    finish(&s);
+}
+
 Test(nucleus_group, a_call_waits_for_a_member)
 {
     static struct scene s;
