@@ -18,6 +18,7 @@ enum {
     PEERS_MAX = 65536, /* sites known or waited for */
     PARCELS_MAX = 1 << 22, /* messages queued, parked, on their way out */
     WATCH_RETRY_MS = 1000, /* until a watch is asked for again */
+    INNER_RETRY_MS = 100,  /* until a reply or news are handed on again */
 };
 
 /* Objects named by a 64-bit id: a pool, and a count in the upper bits, so that

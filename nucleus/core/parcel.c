@@ -133,6 +133,11 @@ void parcel_expired(struct nucleus *n, struct parcel *q)
         parcel_give_up(n, q, MOTET_E_NO_MEMBER);
         return;
     }
+    if (q->state == PARCEL_STALLED) {
+        list_remove(&q->node);
+        parcel_to_net(n, q);
+        return;
+    }
     CHECK(q->state == PARCEL_PARKED);
     struct port *p = q->port;
     queue_remove(n, q);
@@ -174,11 +179,19 @@ static bool again(struct nucleus *n, struct parcel *q, enum motet_err err)
         parcel_to_net(n, q);
         return true;
     }
-    struct peer *p = NULL;
-    if (err == MOTET_E_AGAIN) {
-        p = peer_want(n, ui_site(q->dst), &err);
+    const bool told = err == MOTET_E_AGAIN; /* when there is room */
+    const bool full = err == MOTET_E_LIMIT || err == MOTET_E_NO_MEMORY ||
+                      err == MOTET_E_MAYBE_LOST;
+    if (!told && (!full || q->role == PARCEL_WATCH)) {
+        return false; /* a watch asks again by itself */
     }
+    struct peer *p = peer_want(n, ui_site(q->dst), &err);
     if (p == NULL) {
+        return false;
+    }
+    const uint64_t at_ns = n->now_ns + INNER_RETRY_MS * NS_PER_MS;
+    if (!told && !deadline_set(&n->timers, &q->timer, at_ns)) {
+        peer_unwant(n, p);
         return false;
     }
     q->state = PARCEL_STALLED;
@@ -215,6 +228,7 @@ void parcel_restart(struct nucleus *n, struct peer *p, struct motet_ui src,
             return;
         }
         list_remove(node);
+        deadline_clear(&n->timers, &q->timer);
         parcel_to_net(n, q);
     }
 }
