@@ -11,7 +11,7 @@ static void on_deadline(uv_timer_t *timer);
 
 /* -- life ------------------------------------------------------------------ */
 
-struct conn *conn_find(const struct transport *t, uint64_t id)
+struct conn *conn_by_id(const struct transport *t, uint64_t id)
 {
     struct conn *c = t->slots[id & (CONN_SLOTS - 1)];
     return c != NULL && c->id == id && c->state == CONN_UP ? c : NULL;

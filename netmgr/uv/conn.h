@@ -120,7 +120,7 @@ struct transport {
 struct conn *conn_create(struct transport *t);
 
 /** By id; NULL if it is not up (any more). */
-struct conn *conn_find(const struct transport *t, uint64_t id);
+struct conn *conn_by_id(const struct transport *t, uint64_t id);
 
 /** The socket is open: authenticates, or is up if insecure. */
 void conn_begin(struct conn *c);

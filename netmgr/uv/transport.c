@@ -427,7 +427,7 @@ void transport_dial(struct transport *t, uint64_t dial, uint64_t peer,
 void transport_write(struct transport *t, uint64_t conn, const void *data,
                      size_t size)
 {
-    struct conn *c = conn_find(t, conn);
+    struct conn *c = conn_by_id(t, conn);
     if (c == NULL || size == 0) {
         return;
     }
@@ -442,7 +442,7 @@ void transport_write(struct transport *t, uint64_t conn, const void *data,
 
 void transport_close_conn(struct transport *t, uint64_t conn)
 {
-    struct conn *c = conn_find(t, conn);
+    struct conn *c = conn_by_id(t, conn);
     if (c != NULL) {
         c->state = CONN_ENDING;
         conn_deadline(c, t->limits.linger_ms);

@@ -39,7 +39,7 @@ static void on_idle(uv_idle_t *idle)
     attach_flush(idle->data);
 }
 
-void peer_dirty(struct peer *p)
+void guest_dirty(struct peer *p)
 {
     if (!p->ended && !list_linked(&p->dirty)) {
         list_append(&p->server->dirty, &p->dirty);
@@ -52,7 +52,7 @@ void peer_doom(struct peer *p, const char *why)
     if (!p->doomed) {
         p->doomed = true;
         p->why = why;
-        peer_dirty(p);
+        guest_dirty(p);
     }
 }
 
@@ -128,7 +128,7 @@ void peer_end(struct peer *p, enum motet_news news, const char *why)
     if (p->attached && peer_site(p) != NULL) {
         struct nuc_in in = {.kind = NUC_ACTOR_END, .news = news};
         struct nuc_out out;
-        if (peer_op(p, &in, &out) != MOTET_OK) {
+        if (guest_op(p, &in, &out) != MOTET_OK) {
             why = "its actor had ended before";
         }
         uv_idle_start(&p->server->idle, on_idle);
@@ -150,7 +150,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     }
     if ((events & UV_WRITABLE) != 0) {
         p->blocked = false;
-        peer_dirty(p);
+        guest_dirty(p);
     }
     if (status < 0 || (events & UV_READABLE) != 0) {
         peer_read(p);

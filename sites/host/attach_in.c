@@ -113,5 +113,5 @@ void peer_read(struct peer *p)
            read_packet(p)) {
         packets++;
     }
-    peer_dirty(p);
+    guest_dirty(p);
 }

@@ -142,7 +142,7 @@ struct site *peer_site(const struct peer *p);
 /** Ends a peer in the next flush. @param why  static; NULL: nothing to log */
 void peer_doom(struct peer *p, const char *why);
 /** Has it flushed soon. */
-void peer_dirty(struct peer *p);
+void guest_dirty(struct peer *p);
 /** Ends a peer now. @param news  what watchers of its ports hear */
 void peer_end(struct peer *p, enum motet_news news, const char *why);
 /** Polls for what is wanted now. */
@@ -159,8 +159,8 @@ void peer_read(struct peer *p);
  */
 
 /** An operation of the site in the name of this peer. */
-MUST_USE enum motet_err peer_op(struct peer *p, struct nuc_in *in,
-                                struct nuc_out *out);
+MUST_USE enum motet_err guest_op(struct peer *p, struct nuc_in *in,
+                                 struct nuc_out *out);
 /** A whole request. Takes `data`. @param refused  MOTET_OK, or why its payload
  * is not there */
 void peer_request(struct peer *p, const struct attach_frame *f,

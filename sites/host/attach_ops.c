@@ -13,7 +13,7 @@ uint64_t peer_deadline(int64_t timeout_ms)
                           : uv_hrtime() + (uint64_t)timeout_ms * NS_PER_MS;
 }
 
-enum motet_err peer_op(struct peer *p, struct nuc_in *in, struct nuc_out *out)
+enum motet_err guest_op(struct peer *p, struct nuc_in *in, struct nuc_out *out)
 {
     in->now_ns = uv_hrtime();
     in->actor = p->actor;
@@ -56,7 +56,7 @@ static enum motet_err greet(struct peer *p, const struct attach_frame *f)
     if (f->name[0] != '\0' && !ui_name_ok(f->name)) {
         return MOTET_E_INVALID;
     }
-    const enum motet_err err = peer_op(p, &in, &out);
+    const enum motet_err err = guest_op(p, &in, &out);
     if (err != MOTET_OK) {
         return err;
     }
@@ -92,7 +92,7 @@ static void on_actor_find(struct peer *p, const struct attach_frame *f)
 {
     struct nuc_in in = {.kind = NUC_ACTOR_FIND, .name = f->name};
     struct nuc_out out;
-    const enum motet_err err = peer_op(p, &in, &out);
+    const enum motet_err err = guest_op(p, &in, &out);
     const struct attach_frame with = {.target = out.ui};
     answer(p, f, err, &with);
 }
@@ -116,7 +116,7 @@ static void on_port_new(struct peer *p, const struct attach_frame *f)
     struct nuc_out out = {0};
     enum motet_err err = MOTET_E_LIMIT;
     if (p->port_count < p->server->limits.ports_max) {
-        err = peer_op(p, &in, &out);
+        err = guest_op(p, &in, &out);
     }
     p->port_count += err == MOTET_OK;
     const struct attach_frame with = {.cap = out.cap};
@@ -127,7 +127,7 @@ static void on_port_end(struct peer *p, const struct attach_frame *f)
 {
     struct nuc_in in = {.kind = NUC_PORT_END, .port = f->port};
     struct nuc_out out;
-    const enum motet_err err = peer_op(p, &in, &out);
+    const enum motet_err err = guest_op(p, &in, &out);
     p->port_count -= err == MOTET_OK;
     answer(p, f, err, NULL);
 }
@@ -137,14 +137,14 @@ static void on_port_set(struct peer *p, const struct attach_frame *f)
     struct nuc_in in = {
         .kind = NUC_PORT_SET, .port = f->port, .attr = attr_of(f)};
     struct nuc_out out;
-    answer(p, f, peer_op(p, &in, &out), NULL);
+    answer(p, f, guest_op(p, &in, &out), NULL);
 }
 
 static void on_port_info(struct peer *p, const struct attach_frame *f)
 {
     struct nuc_in in = {.kind = NUC_PORT_INFO, .port = f->port};
     struct nuc_out out;
-    const enum motet_err err = peer_op(p, &in, &out);
+    const enum motet_err err = guest_op(p, &in, &out);
     const struct nuc_port_info *info = &out.port;
     struct attach_frame with = {
         .source = info->actor,
@@ -175,7 +175,7 @@ static void on_group_new(struct peer *p, const struct attach_frame *f)
     struct nuc_out out = {0};
     enum motet_err err = MOTET_E_INVALID;
     if (f->name[0] == '\0' || ui_name_ok(f->name)) {
-        err = peer_op(p, &in, &out);
+        err = guest_op(p, &in, &out);
     }
     const struct attach_frame with = {.cap = out.cap};
     answer(p, f, err, &with);
@@ -190,7 +190,7 @@ static void on_group_change(struct peer *p, const struct attach_frame *f)
         .port = f->port,
     };
     struct nuc_out out;
-    answer(p, f, peer_op(p, &in, &out), NULL);
+    answer(p, f, guest_op(p, &in, &out), NULL);
 }
 
 static void on_group_list(struct peer *p, const struct attach_frame *f)
@@ -205,7 +205,7 @@ static void on_group_list(struct peer *p, const struct attach_frame *f)
             .index = f->index + with.member_count,
         };
         struct nuc_out out;
-        err = peer_op(p, &in, &out);
+        err = guest_op(p, &in, &out);
         if (err != MOTET_OK) {
             break;
         }
@@ -239,7 +239,7 @@ static void on_send(struct peer *p, const struct attach_frame *f,
     struct nuc_out out = {0};
     enum motet_err err = MOTET_E_LIMIT;
     if (p->send_count < p->server->limits.sends_max) {
-        err = peer_op(p, &in, &out);
+        err = guest_op(p, &in, &out);
     }
     if (err != MOTET_OK) {
         buf_unref(data);
@@ -268,7 +268,7 @@ static enum motet_err call(struct peer *p, const struct attach_frame *f,
         .msg = message_of(f, data),
     };
     struct nuc_out out;
-    const enum motet_err err = peer_op(p, &in, &out);
+    const enum motet_err err = guest_op(p, &in, &out);
     if (err != MOTET_OK) {
         return err;
     }
@@ -309,7 +309,7 @@ static void on_reply(struct peer *p, const struct attach_frame *f,
     enum motet_err err = refused;
     in.msg.status = (uint16_t)f->err;
     if (refused == MOTET_OK) {
-        err = peer_op(p, &in, &out);
+        err = guest_op(p, &in, &out);
     }
     if (err != MOTET_OK) {
         buf_unref(data);
@@ -317,7 +317,7 @@ static void on_reply(struct peer *p, const struct attach_frame *f,
     if (err != MOTET_OK && err != MOTET_E_STATE && err != MOTET_E_PERMISSION) {
         /* The reply is lost here; that the request was executed is not. */
         in.msg = (struct msg){.status = MOTET_E_MAYBE_LOST};
-        err = peer_op(p, &in, &out);
+        err = guest_op(p, &in, &out);
     }
     if (err == MOTET_OK && p->held_count > 0) {
         p->held_count--;
@@ -328,7 +328,7 @@ static void on_forward(struct peer *p, const struct attach_frame *f)
 {
     struct nuc_in in = {.kind = NUC_FORWARD, .held = f->held, .dest = f->dest};
     struct nuc_out out;
-    const enum motet_err err = peer_op(p, &in, &out);
+    const enum motet_err err = guest_op(p, &in, &out);
     if (err == MOTET_OK && p->held_count > 0) {
         p->held_count--;
     }
@@ -344,7 +344,7 @@ static void on_cancel(struct peer *p, const struct attach_frame *f)
         if (rec->id == f->of) {
             struct nuc_in in = {.kind = NUC_CANCEL, .call = rec->call};
             struct nuc_out out;
-            err = peer_op(p, &in, &out);
+            err = guest_op(p, &in, &out);
             break;
         }
     }
@@ -358,7 +358,7 @@ static void on_watch(struct peer *p, const struct attach_frame *f)
     struct nuc_out out = {0};
     enum motet_err err = MOTET_E_LIMIT;
     if (p->watch_count < p->server->limits.watches_max) {
-        err = peer_op(p, &in, &out);
+        err = guest_op(p, &in, &out);
     }
     p->watch_count += err == MOTET_OK;
     const struct attach_frame with = {.watch = out.watch};
@@ -369,7 +369,7 @@ static void on_unwatch(struct peer *p, const struct attach_frame *f)
 {
     struct nuc_in in = {.kind = NUC_UNWATCH, .watch = f->watch};
     struct nuc_out out;
-    const enum motet_err err = peer_op(p, &in, &out);
+    const enum motet_err err = guest_op(p, &in, &out);
     p->watch_count -= err == MOTET_OK && p->watch_count > 0;
     answer(p, f, err, NULL);
 }

@@ -46,7 +46,7 @@ void peer_push(struct peer *p, const struct attach_frame *f, struct buf *data)
     };
     list_append(&p->out, &item->link);
     p->out_bytes += sizeof *item + field_bytes + f->total;
-    peer_dirty(p);
+    guest_dirty(p);
 }
 
 /* As many frames as fit in one packet. @return its size */

@@ -47,7 +47,7 @@ static void post(struct peer *p, struct ask *ask)
         .deadline_ns = ask->deadline_ns,
     };
     struct nuc_out out;
-    const enum motet_err err = peer_op(p, &in, &out);
+    const enum motet_err err = guest_op(p, &in, &out);
     ask->state = ASK_POSTED;
     if (err != MOTET_OK) {
         tell_end(p, ask->id, err);
@@ -88,7 +88,7 @@ static void withdraw(struct peer *p, struct ask *ask)
 {
     struct nuc_in in = {.kind = NUC_RECEIVE_STOP, .token = ask->id};
     struct nuc_out out;
-    if (peer_op(p, &in, &out) == MOTET_OK) {
+    if (guest_op(p, &in, &out) == MOTET_OK) {
         ask->state = ASK_WITHDRAWN;
     }
 }
@@ -174,7 +174,7 @@ void ask_ended(struct peer *p, const struct nuc_effect *e)
     if (ask->state == ASK_WITHDRAWN && !ask->stop &&
         e->err == MOTET_E_CANCELLED) {
         ask->state = ASK_WITHHELD;
-        peer_dirty(p);
+        guest_dirty(p);
         return;
     }
     tell_end(p, ask->id, e->err);

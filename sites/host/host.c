@@ -3,16 +3,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "attach.h"
+#include "life.h"
 #include "log.h"
 #include "netmgr/uv/transport.h"
 #include "notify.h"
 #include "nucleus/base/deadline.h"
 #include "nucleus/base/hash.h"
-#include "nucleus/base/version.h"
 #include "report.h"
 #include "state.h"
 
@@ -21,6 +20,7 @@ enum {
     STALL_MS = 250,   /* a turn later than this is told to membership */
     LEAVE_MS = 1000,  /* time for what was written when leaving */
     STATUS_MS = 1000, /* between looks at READY and STATUS */
+    DIAL_BITS = 48,   /* of a dial's number; above it, which life dialed */
 };
 
 struct host_spawn {
@@ -145,42 +145,6 @@ static void feed(struct host *h, struct site_in *in)
 /* ---- a life ----------------------------------------------------------------
  */
 
-static bool random_words(uint64_t *words, size_t count)
-{
-    size_t size = count * sizeof *words;
-
-    return getrandom(words, size, 0) == (ssize_t)size;
-}
-
-static bool fill_config(struct host *h, struct site_config *c)
-{
-    uint64_t words[3];
-
-    if (!random_words(words, ARRAY_LEN(words))) {
-        return false;
-    }
-    *c = site_config_default();
-    c->site = h->site_id;
-    c->incarnation = h->state.incarnation;
-    c->name = h->cfg->name;
-    c->cluster = h->cfg->cluster;
-    c->address = h->cfg->advertise != NULL ? h->cfg->advertise
-                                           : transport_address(h->transport);
-    c->version = version_text();
-    c->insecure = h->cfg->insecure;
-    c->seed = words[0];
-    c->secret[0] = words[1];
-    c->secret[1] = words[2];
-    c->memory_bytes_max = (size_t)h->cfg->memory_bytes;
-    for (uint32_t i = 0; i < h->cfg->join.count; i++) {
-        if (strcmp(h->cfg->join.items[i], c->address) != 0) {
-            c->seeds[c->seed_count++] = h->cfg->join.items[i];
-        }
-    }
-    c->trace_ring = h->ring;
-    return true;
-}
-
 static bool spawn_all(struct host *h)
 {
     for (uint32_t i = 0; i < h->spawn_count; i++) {
@@ -199,10 +163,13 @@ static bool be_born(struct host *h)
 {
     struct site_config c;
 
-    if (!fill_config(h, &c)) {
+    if (!life_config(h->cfg, transport_address(h->transport), &c)) {
         snprintf(h->why, sizeof h->why, "the system gave no randomness");
         return false;
     }
+    c.site = h->site_id;
+    c.incarnation = h->state.incarnation;
+    c.trace_ring = h->ring;
     h->lives++;
     h->site = site_create(&c, uv_hrtime());
     if (h->site == NULL) {
@@ -289,6 +256,7 @@ static void on_turn(uv_prepare_t *p)
     if (h->rebirth) {
         be_reborn(h);
     }
+    attach_flush(h->attach);
     if (h->site != NULL) {
         transport_flush(h->transport);
         arm(h, uv_hrtime());

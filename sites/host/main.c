@@ -9,8 +9,9 @@
 #include "nucleus/base/version.h"
 #include "sites/actors/actors.h"
 
-/* motetd: a site as a process. Exit codes as in motet(1): 0 ended in good order,
- * 2 wrong usage, 75 failed (try again), 78 will not get better by itself. */
+/* motetd: a site as a process. Exit codes as in motet(1): 0 ended in good
+ * order, 2 wrong usage, 75 failed (try again), 78 will not get better by
+ * itself. */
 
 enum { EXIT_USAGE = 2, EXIT_TEMPFAIL = 75, EXIT_CONFIG = 78 };
 

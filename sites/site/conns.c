@@ -204,7 +204,8 @@ void conn_frame(struct site *s, uint64_t id, const struct net_frame *f)
     if (c->out_size + size > SITE_OUT_BYTES_MAX ||
         !reserve(&s->mem, &c->out, &c->out_capacity,
                  c->out_size + size + PACKET_PREFIX)) {
-        conn_close(s, id); /* not drained or no memory: it is dialed again */
+        site_conn_close(s,
+                        id); /* not drained or no memory: it is dialed again */
         site_net(s, &(struct net_in){.kind = NET_IN_CONN_DOWN, .conn = id});
         return;
     }
@@ -223,7 +224,7 @@ void conn_frame(struct site *s, uint64_t id, const struct net_frame *f)
     }
 }
 
-void conn_close(struct site *s, uint64_t id)
+void site_conn_close(struct site *s, uint64_t id)
 {
     struct conn *c = map_get(&s->conn_by_id, id, 0);
 

@@ -139,7 +139,7 @@ void conn_bytes(struct site *s, const struct site_in *in);
 /** Appends a frame; an unknown connection is ignored. */
 void conn_frame(struct site *s, uint64_t id, const struct net_frame *f);
 /** Closes it for good: what is written goes out first. */
-void conn_close(struct site *s, uint64_t id);
+void site_conn_close(struct site *s, uint64_t id);
 /** The next bytes to write, as an effect. @return false when there are none */
 bool conn_take(struct site *s, struct site_effect *e);
 /** Takes back what conn_take() lent. */
@@ -171,8 +171,8 @@ void actors_stop(struct site *s);
 void actors_run(struct site *s);
 /** Work that is due now? */
 bool actors_ready(const struct site *s);
-/** What waits for the actor and came on `port` or (port zero) is news of `watch`
- * is dropped: the port or the watch ended at its wish. */
+/** What waits for the actor and came on `port` or (port zero) is news of
+ * `watch` is dropped: the port or the watch ended at its wish. */
 void actors_forget(struct motet_self *a, struct motet_ui port, uint64_t watch);
 /** Whether the effect was for a supervisor actor; then it was taken. */
 bool actors_take(struct site *s, const struct nuc_effect *e);

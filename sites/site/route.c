@@ -216,7 +216,7 @@ static void on_net(struct site *s, const struct net_effect *e)
         break;
     }
     case NET_CLOSE:
-        conn_close(s, e->conn);
+        site_conn_close(s, e->conn);
         break;
     case NET_FRAME:
         conn_frame(s, e->conn, &e->frame);
