@@ -120,8 +120,10 @@ bool answer_ack(struct netmgr *n, struct peer *p, const struct net_ack *a)
         gone(n, f, a);
         return true;
     }
-    f->credit_msgs = a->credit_msgs;
-    f->credit_bytes = a->credit_bytes;
+    if (!newer(f->round, a->round)) { /* else it was overtaken */
+        f->credit_msgs = a->credit_msgs;
+        f->credit_bytes = a->credit_bytes;
+    }
     f->bind_due = false;
     if (newer(a->round, f->round)) {
         rewind_to(n, f, a);

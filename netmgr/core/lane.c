@@ -59,6 +59,17 @@ static void choose_lane(struct netmgr *n, struct sflow *f)
     }
 }
 
+/* On a path that loses packets what is kept is never left without a timer: the
+ * credit that it waits for may have been lost too. */
+static void arm(struct netmgr *n, struct sflow *f, const struct conn *c)
+{
+    if (c->datagram && f->handle != 0 && f->una < f->end &&
+        f->rto_at_ns == DEADLINE_NEVER) {
+        f->rto_at_ns = n->now + f->rto_ns;
+        timer_before(n, &f->timer, f->rto_at_ns);
+    }
+}
+
 void lane_poke(struct netmgr *n, struct sflow *f)
 {
     struct peer *p = f->peer;
@@ -72,6 +83,7 @@ void lane_poke(struct netmgr *n, struct sflow *f)
         } else {
             can = (f->incarnation == 0 || f->incarnation == p->incarnation) &&
                   can_emit(n, f, c);
+            arm(n, f, c);
         }
     }
     if (!can) {
@@ -211,11 +223,6 @@ static bool emit_turn(struct netmgr *n, struct sflow *f, struct conn *c,
         }
         bytes += emit_data(n, f, c) + FRAME_OVERHEAD;
         *data = true;
-    }
-    if (c->datagram && f->handle != 0 && f->una < f->end &&
-        f->rto_at_ns == DEADLINE_NEVER) {
-        f->rto_at_ns = n->now + f->rto_ns;
-        timer_before(n, &f->timer, f->rto_at_ns);
     }
     lane_poke(n, f);
     return bound;
