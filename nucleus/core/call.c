@@ -360,7 +360,7 @@ void call_give_up(struct nucleus *n, struct call *c, enum motet_err no,
 
 void call_abandon(struct nucleus *n, struct call *c)
 {
-    if (c->held == NULL && c->leg != NULL && c->leg->state == PARCEL_NET) {
+    if (c->held == NULL && c->leg != NULL && c->leg->state != PARCEL_WAITING) {
         if (c->no == MOTET_OK) {
             ask_back(n, c);
         }

@@ -196,6 +196,8 @@ void parcel_free(struct nucleus *n, struct parcel *q);
 void parcel_to_net(struct nucleus *n, struct parcel *q);
 /** The outcome of a parcel that is in no list; frees it. */
 void parcel_settle(struct nucleus *n, struct parcel *q, enum motet_err err);
+/** The network manager told its outcome. */
+void parcel_told(struct nucleus *n, struct parcel *q);
 /** As parcel_settle() of one that entered a queue here: stays in it. */
 void parcel_accepted(struct nucleus *n, struct parcel *q);
 /** Out of the group where it waits for a member. */

@@ -231,6 +231,20 @@ static enum motet_err take_unwatch(struct nucleus *n, const struct nuc_in *in,
     return MOTET_OK;
 }
 
+/* The effects are short: as if the port had no room. */
+static enum motet_err defer(struct nucleus *n, const struct nuc_in *in)
+{
+    struct port *p = port_get(n, in->dst);
+    if (p == NULL) {
+        return MOTET_E_NO_PORT;
+    }
+    p->starved = true;
+    if (!list_linked(&p->work)) {
+        list_append(&n->work, &p->work);
+    }
+    return MOTET_E_AGAIN;
+}
+
 enum motet_err net_deliver(struct nucleus *n, const struct nuc_in *in,
                            struct nuc_out *out)
 {
@@ -242,12 +256,15 @@ enum motet_err net_deliver(struct nucleus *n, const struct nuc_in *in,
         [MSG_CANCEL] = take_cancel, [MSG_FORWARDED] = take_forwarded,
         [MSG_WATCH] = take_watch,   [MSG_UNWATCH] = take_unwatch,
     };
-    out->room_msgs = n->cfg.limits.queue_msgs_max;
-    out->room_bytes = n->cfg.limits.queue_bytes_max;
     if ((unsigned)in->msg.kind >= MSG_KIND_COUNT ||
         takers[in->msg.kind] == NULL) {
         return MOTET_E_PROTOCOL;
     }
+    if (!fx_ready(n)) {
+        return defer(n, in);
+    }
+    out->room_msgs = n->cfg.limits.queue_msgs_max;
+    out->room_bytes = n->cfg.limits.queue_bytes_max;
     const enum motet_err err = takers[in->msg.kind](n, in, out);
     if (err != MOTET_OK) {
         out->room_msgs = 0;

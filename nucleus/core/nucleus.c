@@ -8,39 +8,45 @@ typedef enum motet_err handler(struct nucleus *n, const struct nuc_in *in,
 static enum motet_err tick(struct nucleus *n, const struct nuc_in *in,
                            struct nuc_out *out);
 
-/* What is asked for -> who does it. `must` inputs only take things away, or
- * tell what happened elsewhere: for them some room for effects is kept. */
+/* What room for effects an input needs to be taken. */
+enum room {
+    ROOM_FULL, /* with some to spare for those below */
+    ROOM_STEP, /* takes things away, or tells what happened elsewhere */
+    ROOM_NONE, /* must not be refused: leaves as work what does not fit */
+};
+
+/* What is asked for -> who does it. */
 static const struct op {
     handler *run;
-    bool must;
+    enum room room;
 } ops[NUC_KIND_COUNT] = {
-    [NUC_ACTOR_NEW] = {actor_new, false},
-    [NUC_ACTOR_END] = {actor_end, true},
-    [NUC_ACTOR_PI] = {actor_pi, false},
-    [NUC_ACTOR_FIND] = {actor_find, false},
-    [NUC_PORT_NEW] = {port_new, false},
-    [NUC_PORT_END] = {port_end_op, true},
-    [NUC_PORT_SET] = {port_set, false},
-    [NUC_PORT_INFO] = {port_info, false},
-    [NUC_GROUP_NEW] = {group_new, false},
-    [NUC_GROUP_INSERT] = {group_insert, false},
-    [NUC_GROUP_REMOVE] = {group_remove, true},
-    [NUC_GROUP_LIST] = {group_list, false},
-    [NUC_SEND] = {send_op, false},
-    [NUC_CALL] = {call_op, false},
-    [NUC_RECEIVE] = {receive, false},
-    [NUC_RECEIVE_STOP] = {receive_stop, true},
-    [NUC_REPLY] = {held_reply, false},
-    [NUC_FORWARD] = {held_forward, false},
-    [NUC_CANCEL] = {call_cancel, true},
-    [NUC_WATCH] = {watch_op, false},
-    [NUC_UNWATCH] = {watch_stop, true},
-    [NUC_NET_DELIVER] = {net_deliver, true},
-    [NUC_NET_OUTCOME] = {net_outcome, true},
-    [NUC_NET_ROOM_FOR] = {net_room_for, true},
-    [NUC_GROUP_MEMBER] = {group_member, true},
-    [NUC_SITE] = {peer_op, true},
-    [NUC_TICK] = {tick, true},
+    [NUC_ACTOR_NEW] = {actor_new, ROOM_FULL},
+    [NUC_ACTOR_END] = {actor_end, ROOM_NONE},
+    [NUC_ACTOR_PI] = {actor_pi, ROOM_FULL},
+    [NUC_ACTOR_FIND] = {actor_find, ROOM_FULL},
+    [NUC_PORT_NEW] = {port_new, ROOM_FULL},
+    [NUC_PORT_END] = {port_end_op, ROOM_NONE},
+    [NUC_PORT_SET] = {port_set, ROOM_FULL},
+    [NUC_PORT_INFO] = {port_info, ROOM_FULL},
+    [NUC_GROUP_NEW] = {group_new, ROOM_FULL},
+    [NUC_GROUP_INSERT] = {group_insert, ROOM_FULL},
+    [NUC_GROUP_REMOVE] = {group_remove, ROOM_STEP},
+    [NUC_GROUP_LIST] = {group_list, ROOM_FULL},
+    [NUC_SEND] = {send_op, ROOM_FULL},
+    [NUC_CALL] = {call_op, ROOM_FULL},
+    [NUC_RECEIVE] = {receive, ROOM_FULL},
+    [NUC_RECEIVE_STOP] = {receive_stop, ROOM_STEP},
+    [NUC_REPLY] = {held_reply, ROOM_FULL},
+    [NUC_FORWARD] = {held_forward, ROOM_FULL},
+    [NUC_CANCEL] = {call_cancel, ROOM_STEP},
+    [NUC_WATCH] = {watch_op, ROOM_FULL},
+    [NUC_UNWATCH] = {watch_stop, ROOM_STEP},
+    [NUC_NET_DELIVER] = {net_deliver, ROOM_NONE},
+    [NUC_NET_OUTCOME] = {net_outcome, ROOM_NONE},
+    [NUC_NET_ROOM_FOR] = {net_room_for, ROOM_STEP},
+    [NUC_GROUP_MEMBER] = {group_member, ROOM_NONE},
+    [NUC_SITE] = {peer_op, ROOM_NONE},
+    [NUC_TICK] = {tick, ROOM_NONE},
 };
 
 struct nucleus_limits nucleus_limits_default(void)
@@ -166,8 +172,9 @@ struct nucleus *nucleus_create(const struct nucleus_config *cfg)
     deadlines_init(&n->timers, n->mem);
     init_maps(n);
     init_pools(n);
-    struct list *lists[] = {&n->actors, &n->ports, &n->groups, &n->peers,
-                            &n->ending, &n->work,  &n->dying,  &n->woken};
+    struct list *lists[] = {&n->actors, &n->ports,  &n->groups,
+                            &n->peers,  &n->ending, &n->work,
+                            &n->dying,  &n->woken,  &n->told};
     for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
         list_init(lists[i]);
     }
@@ -253,7 +260,10 @@ static void work(struct nucleus *n)
 {
     struct list *node;
     while (fx_ready(n)) {
-        if ((node = list_first(&n->work)) != NULL) {
+        if ((node = list_first(&n->told)) != NULL) {
+            list_remove(node);
+            parcel_told(n, LIST_ENTRY(node, struct parcel, node));
+        } else if ((node = list_first(&n->work)) != NULL) {
             port_work(n, LIST_ENTRY(node, struct port, work));
         } else if ((node = list_first(&n->dying)) != NULL) {
             peer_work(n, LIST_ENTRY(node, struct peer, work));
@@ -308,8 +318,8 @@ enum motet_err nucleus_step(struct nucleus *n, const struct nuc_in *in,
         return MOTET_E_INVALID;
     }
     const struct op *op = &ops[in->kind];
-    const bool roomy = fx_reserve(&n->fx, FX_SPARE + FX_STEP);
-    if (!roomy && (!op->must || n->fx.room < FX_STEP)) {
+    if (!fx_reserve(&n->fx, FX_SPARE + FX_STEP) &&
+        (op->room == ROOM_FULL || (op->room == ROOM_STEP && !fx_ready(n)))) {
         return MOTET_E_NO_MEMORY;
     }
     n->now_ns = in->now_ns;

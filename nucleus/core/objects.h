@@ -114,6 +114,7 @@ enum parcel_state {
     PARCEL_WAITING,    /* waits for a member of a group */
     PARCEL_NET,        /* with the network manager, under `ticket` */
     PARCEL_STALLED,    /* the network manager had no room: in peer.stalled */
+    PARCEL_TOLD,       /* with its outcome, that is not yet acted on */
 };
 
 /* A message that was taken and is not delivered yet. */
@@ -124,6 +125,7 @@ struct parcel {
     enum parcel_role role;
     enum parcel_state state;
     enum nuc_notify notify;
+    enum motet_err outcome; /* TOLD */
     bool wait;
     bool forwarded; /* a request that was delivered here before */
     struct port *port;
@@ -345,6 +347,7 @@ struct nucleus {
     struct list work;   /* ports, by `work` */
     struct list dying;  /* peers */
     struct list woken;  /* groups */
+    struct list told;   /* parcels, with their outcomes */
 };
 
 /* The kinds of deadlines in nucleus.timers. */

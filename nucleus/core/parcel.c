@@ -207,11 +207,21 @@ enum motet_err net_outcome(struct nucleus *n, const struct nuc_in *in,
     if (q == NULL || q->ticket != in->ticket || q->state != PARCEL_NET) {
         return MOTET_E_STATE;
     }
-    if (in->err != MOTET_OK && again(n, q, in->err)) {
+    q->outcome = in->err;
+    if (fx_ready(n) && list_empty(&n->told)) {
+        parcel_told(n, q);
         return MOTET_OK;
     }
-    parcel_settle(n, q, in->err);
+    q->state = PARCEL_TOLD;
+    list_append(&n->told, &q->node);
     return MOTET_OK;
+}
+
+void parcel_told(struct nucleus *n, struct parcel *q)
+{
+    if (q->outcome == MOTET_OK || !again(n, q, q->outcome)) {
+        parcel_settle(n, q, q->outcome);
+    }
 }
 
 void parcel_restart(struct nucleus *n, struct peer *p, struct motet_ui src,
