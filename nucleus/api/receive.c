@@ -1,0 +1,247 @@
+#include "client.h"
+
+void letter_show(struct motet *m, struct letter *l, struct motet_msg *msg)
+{
+    const uint64_t age_ms = (now_ns() - l->arrived_ns) / 1000000;
+    *msg = (struct motet_msg){
+        .kind = l->news != 0   ? MOTET_MSG_NEWS
+                : l->held != 0 ? MOTET_MSG_CALL
+                               : MOTET_MSG_MESSAGE,
+        .motet = m,
+        .port = port_find(m, l->port),
+        .source = l->source,
+        .target = l->target,
+        .pi = l->pi,
+        .seq = l->seq,
+        .held = l->held,
+        .watch = l->watch,
+        .news = (enum motet_news)l->news,
+        .subject = l->subject,
+        .annex = l->data,
+        .annex_bytes = l->annex_bytes,
+        .body = l->data + l->annex_bytes,
+        .body_bytes = l->total - l->annex_bytes,
+        .memory = l->memory,
+    };
+    if (l->remaining_ms > 0) { /* 0 stands for no deadline */
+        msg->remaining_ms =
+            l->remaining_ms > age_ms ? l->remaining_ms - (uint32_t)age_ms : 1;
+    }
+}
+
+/* ---- letters ------------------------------------------------------------
+ */
+
+/* The first one for `port`; NULL: for any enabled port. */
+static struct letter *take(struct motet *m, const struct motet_port *port)
+{
+    list_foreach (it, &m->inbox) {
+        struct letter *l = LIST_ENTRY(it, struct letter, link);
+        const struct motet_port *on = port_find(m, l->port);
+        if (port != NULL ? on == port : on != NULL && on->enabled) {
+            list_remove(it);
+            m->inbox_count--;
+            return l;
+        }
+    }
+    return NULL;
+}
+
+void receive_forget(struct motet *m, struct motet_ui port)
+{
+    list_foreach (it, &m->inbox) {
+        struct letter *l = LIST_ENTRY(it, struct letter, link);
+        if (motet_ui_equal(l->port, port)) {
+            list_remove(it);
+            m->inbox_count--;
+            list_append(&m->orphans, it);
+        }
+    }
+    receive_decline(m);
+    loop_signal(m);
+}
+
+void receive_decline(struct motet *m)
+{
+    while (!list_empty(&m->orphans)) {
+        struct letter *l =
+            LIST_ENTRY(list_first(&m->orphans), struct letter, link);
+        const struct attach_frame f = {
+            .op = ATTACH_REPLY, .id = l->held, .err = MOTET_E_CLOSED};
+        list_remove(&l->link);
+        if (l->held != 0 && !m->lost &&
+            stream_write(m, &f, NULL, 0, after_ms(PATIENCE_MS)) != MOTET_OK) {
+            stream_lose(m);
+        }
+        letter_free(m, l);
+    }
+}
+
+/* ---- asking for messages ------------------------------------------------
+ */
+
+/* Whether a message of `port` (NULL: any) would come without being asked for.
+ */
+static bool asked_for(const struct motet *m, const struct motet_port *port)
+{
+    list_foreach (it, &m->requests) {
+        const struct request *r = LIST_ENTRY(it, struct request, link);
+        const bool any = r->port.hi == 0 && r->port.lo == 0;
+        if (r->op != ATTACH_RECEIVE) {
+            continue;
+        }
+        if (any ? port == NULL || port->enabled
+                : port != NULL && motet_ui_equal(r->port, port->cap.ui)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum motet_err ask(struct motet *m, const struct motet_port *port,
+                          int64_t timeout_ms, bool prefetch, uint64_t *id)
+{
+    struct request *r = request_new(m, ATTACH_RECEIVE);
+    if (r == NULL) {
+        return MOTET_E_NO_MEMORY;
+    }
+    r->port = port != NULL ? port->cap.ui : (struct motet_ui){0};
+    r->prefetch = prefetch;
+    m->prefetching += prefetch;
+    *id = r->id;
+    const struct attach_frame f = {.op = ATTACH_RECEIVE,
+                                   .id = r->id,
+                                   .port = r->port,
+                                   .timeout_ms = timeout_ms};
+    const enum motet_err err =
+        stream_write(m, &f, NULL, 0, after_ms(PATIENCE_MS));
+    if (err != MOTET_OK) {
+        stream_lose(m); /* frees it */
+        return MOTET_E_DETACHED;
+    }
+    return MOTET_OK;
+}
+
+enum motet_err receive_top_up(struct motet *m)
+{
+    enum motet_err err = MOTET_OK;
+    receive_decline(m);
+    while (err == MOTET_OK && !m->lost &&
+           m->prefetching + m->inbox_count < m->prefetch) {
+        uint64_t id;
+        err = ask(m, NULL, MOTET_FOREVER, true, &id);
+    }
+    return err;
+}
+
+/* Ends those that are too many; they count until the site has said so. */
+static void stop_prefetching(struct motet *m)
+{
+    uint64_t ids[PREFETCH_MAX];
+    uint32_t count = 0;
+
+    list_foreach (it, &m->requests) {
+        const struct request *r = LIST_ENTRY(it, struct request, link);
+        if (r->prefetch && m->prefetching - count > m->prefetch) {
+            ids[count++] = r->id;
+        }
+    }
+    for (uint32_t i = 0; i < count && !m->lost; i++) {
+        const struct attach_frame f = {.op = ATTACH_RECEIVE_STOP, .id = ids[i]};
+        if (stream_write(m, &f, NULL, 0, after_ms(PATIENCE_MS)) != MOTET_OK) {
+            stream_lose(m);
+        }
+    }
+}
+
+enum motet_err motet_prefetch(struct motet *m, uint32_t count)
+{
+    if (m == NULL || count > PREFETCH_MAX) {
+        return MOTET_E_INVALID;
+    }
+    if (m->lost) {
+        return MOTET_E_DETACHED;
+    }
+    m->prefetch = count;
+    stop_prefetching(m);
+    const enum motet_err err = receive_top_up(m);
+    loop_signal(m);
+    return m->lost ? MOTET_E_DETACHED : err;
+}
+
+/* ---- receiving ----------------------------------------------------------
+ */
+
+/* Waits until there is a letter. */
+static enum motet_err wait_letter(struct motet *m, struct motet_port *port,
+                                  int64_t timeout_ms, struct letter **letter)
+{
+    const uint64_t deadline_ns = after_ms(timeout_ms);
+    uint64_t by_ns = deadline_ns;
+    uint64_t id = 0;
+    for (;;) {
+        *letter = take(m, port);
+        if (*letter != NULL) {
+            return MOTET_OK;
+        }
+        if (m->lost) {
+            return MOTET_E_DETACHED;
+        }
+        if (id != 0 && m->ended_id == id) {
+            return m->ended_err;
+        }
+        enum motet_err err = MOTET_OK;
+        if (map_get(&m->by_id, id, 0) == NULL) {
+            id = 0; /* answered, but not with what is wanted here */
+        }
+        if (id == 0 && !asked_for(m, port)) {
+            err = ask(m, port, ms_until(deadline_ns), false, &id);
+            if (timeout_ms >= 0) { /* the site says when it is over */
+                by_ns = after_ms(ms_until(deadline_ns) + LOCAL_MS);
+            }
+        }
+        if (err == MOTET_OK) {
+            err = stream_read(m, by_ns);
+        }
+        if (err != MOTET_OK && err != MOTET_E_DETACHED) {
+            return err;
+        }
+    }
+}
+
+static enum motet_err receive(struct motet *m, struct motet_port *port,
+                              struct motet_msg *msg, int64_t timeout_ms)
+{
+    struct letter *letter = NULL;
+    *msg = (struct motet_msg){0};
+    letter_free(m, m->received);
+    m->received = NULL;
+    const enum motet_err err = wait_letter(m, port, timeout_ms, &letter);
+    if (err == MOTET_OK) {
+        m->received = letter;
+        letter_show(m, letter, msg);
+        if (receive_top_up(m) != MOTET_OK) {
+            m->prefetch = m->prefetching; /* no room for more */
+        }
+    }
+    loop_signal(m);
+    return err;
+}
+
+enum motet_err motet_receive(struct motet_port *port, struct motet_msg *msg,
+                             int64_t timeout_ms)
+{
+    if (port == NULL || msg == NULL) {
+        return MOTET_E_INVALID;
+    }
+    return receive(port->motet, port, msg, timeout_ms);
+}
+
+enum motet_err motet_receive_any(struct motet *m, struct motet_msg *msg,
+                                 int64_t timeout_ms)
+{
+    if (m == NULL || msg == NULL) {
+        return MOTET_E_INVALID;
+    }
+    return receive(m, NULL, msg, timeout_ms);
+}
