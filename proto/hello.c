@@ -94,6 +94,7 @@ static Motet__Refuse refuse_pb(const struct net_refuse *r)
 
     PB_PUT(&m, err, r->err);
     PB_PUT(&m, incarnation, r->incarnation);
+    PB_PUT(&m, site, r->site);
     pb_put_text(r->detail, &m.has_detail, &m.detail);
     return m;
 }
@@ -121,6 +122,7 @@ bool refuse_get(struct frame_in *in, struct net_frame *f)
     struct net_refuse *r = &in->arena->refuse;
     r->err = (enum motet_err)m->err;
     r->incarnation = m->incarnation;
+    r->site = m->site;
     f->u.refuse = r;
     return pb_take_text(&m->detail, r->detail, sizeof r->detail);
 }

@@ -180,6 +180,9 @@ static void timer_fire(struct netmgr *n, struct deadline *t, uint64_t due_ns)
     case TIMER_SWEEP:
         rflow_sweep(n);
         return;
+    case TIMER_BLIP:
+        session_told_down(n, CONTAINER_OF(t, struct peer, blip));
+        return;
     }
 }
 

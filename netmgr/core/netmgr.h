@@ -124,8 +124,10 @@ struct net_hello {
 };
 
 struct net_refuse {
+    uint64_t site;        /* who refuses */
     enum motet_err err;   /* VERSION, NAME_TAKEN, TWIN, STALE, AUTH, AGAIN,
-                           * PERMISSION, LIMIT */
+                           * PERMISSION, LIMIT; EXISTS: there is a session
+                           * between the two already */
     uint32_t incarnation; /* STALE: the least that would be taken */
     char detail[128];     /* for people: who is meant */
 };
@@ -318,6 +320,8 @@ struct net_effect {
  * again after 1 s). After a healed partition in which each declared the other
  * dead, the side with the smaller view (then the higher lowest id) is refused
  * as STALE; the other side's older record of it is dropped.
+ * A HELLO to a seed address whose site is in session with the dialer already is
+ * refused as EXISTS. NET_SESSION tells of a break only if it lasts 100 ms.
  * When both dial at once, the connection dialed by the higher site id stays. */
 
 /** @return NULL at the memory cap */

@@ -33,6 +33,7 @@ void peer_free(struct netmgr *n, struct peer *p)
     list_remove(&p->dirty);
     deadline_clear(&n->timers, &p->ping);
     deadline_clear(&n->timers, &p->ack);
+    deadline_clear(&n->timers, &p->blip);
     deadline_clear(&n->timers, &p->dials[NET_CONTROL].timer);
     deadline_clear(&n->timers, &p->dials[NET_BULK].timer);
     pool_put(&n->peer_pool, p);
@@ -54,6 +55,7 @@ static void forget_one(struct netmgr *n)
 static bool start_timers(struct netmgr *n, struct peer *p)
 {
     bool ok = timer_start(n, &p->ping, TIMER_PING) &&
+              timer_start(n, &p->blip, TIMER_BLIP) &&
               timer_start(n, &p->ack, TIMER_ACK);
     for (int lane = 0; lane < NET_LANE_COUNT; lane++) {
         p->dials[lane].peer = p;
@@ -388,6 +390,7 @@ void peer_bury(struct netmgr *n, struct peer *p, uint32_t incarnation)
         list_foreach (it, &p->rflows) {
             rflow_free(n, LIST_ENTRY(it, struct rflow, node));
         }
+        session_told_down(n, p);
         p->evicted_next = 0;
         p->incarnation = 0;
         p->srtt_ns = 0;

@@ -24,6 +24,16 @@ void session_tell(struct netmgr *n, struct peer *p)
     e->name = p->name;
     e->addr = p->addr;
     p->told_rtt_ns = p->srtt_ns;
+    p->told_up = p->up;
+    p->told_incarnation = p->incarnation;
+}
+
+void session_told_down(struct netmgr *n, struct peer *p)
+{
+    timer_set(n, &p->blip, FAR);
+    if (!p->up && p->told_up) {
+        session_tell(n, p);
+    }
 }
 
 /* ---- Detaching -------------------------------------------------------------
@@ -53,7 +63,7 @@ static void session_down(struct netmgr *n, struct peer *p)
     n->sessions--;
     timer_set(n, &p->ping, FAR);
     trace_add(n->trace, n->now, TRACE_SESSION_DOWN, p->incarnation, p->site, 0);
-    session_tell(n, p);
+    timer_set(n, &p->blip, n->now + BLIP_NS);
 }
 
 /* `replaced`: another one takes its place in this step. */
@@ -234,6 +244,10 @@ enum motet_err session_in_up(struct netmgr *n, const struct net_in *in)
     if (in->conn == 0 || conn_find(n, in->conn) != NULL) {
         return MOTET_E_INVALID;
     }
+    if (n->leaving) {
+        effect_push(n, NET_CLOSE)->conn = in->conn;
+        return MOTET_OK;
+    }
     if (in->dial != 0) {
         up_dialed(n, in);
         return MOTET_OK;
@@ -330,7 +344,10 @@ static void adopt(struct netmgr *n, struct conn *c, struct peer *p,
         p->stats.up_since_ns = n->now;
         trace_add(n->trace, n->now, TRACE_SESSION_UP, p->incarnation, p->site,
                   c->id);
-        session_tell(n, p);
+        timer_set(n, &p->blip, FAR);
+        if (!p->told_up || p->told_incarnation != p->incarnation) {
+            session_tell(n, p);
+        }
     }
     if (lane == NET_CONTROL) {
         session_ping(n, c);
@@ -370,7 +387,11 @@ void session_hello_in(struct netmgr *n, struct conn *c,
         peer_violation(n, c, "hello out of place");
         return;
     }
-    struct net_refuse refuse = {.err = MOTET_E_AGAIN};
+    if (n->leaving) {
+        net_conn_close(n, c);
+        return;
+    }
+    struct net_refuse refuse = {.site = n->site, .err = MOTET_E_AGAIN};
     text_copy(refuse.detail, sizeof(refuse.detail), "ask again");
     struct peer *p = peer_find(n, h->site);
     enum hello_do verdict = hello_judge(n, c, h, p, &refuse);
@@ -384,7 +405,7 @@ void session_hello_in(struct netmgr *n, struct conn *c,
         refuse.err = MOTET_E_LIMIT;
         verdict = HELLO_REFUSE;
     }
-    if (verdict == HELLO_REFUSE) {
+    if (verdict == HELLO_REFUSE && refuse.err != MOTET_E_EXISTS) {
         tell_refused(n, NET_REFUSED_PEER, h->site, &refuse, h->incarnation);
     } else if (verdict == HELLO_SELF) {
         n->selves++;
@@ -416,7 +437,9 @@ void session_refuse_in(struct netmgr *n, struct conn *c,
         net_conn_close(n, c);
         return;
     }
-    if (r->err != MOTET_E_AGAIN) {
+    if (r->err == MOTET_E_EXISTS && c->seed != NULL) {
+        c->seed->site = c->verified != 0 ? c->verified : r->site;
+    } else if (r->err != MOTET_E_AGAIN) {
         tell_refused(n, NET_REFUSED_US, p != NULL ? p->site : c->verified, r,
                      r->incarnation);
     }

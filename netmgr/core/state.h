@@ -49,6 +49,7 @@ static const uint64_t DIAL_MIN_NS = 50 * MS;
 static const uint64_t DIAL_MAX_NS = 2 * SECOND;
 static const uint64_t AGAIN_NS = 1 * SECOND;   /* after REFUSE AGAIN */
 static const uint64_t REFUSED_NS = 5 * SECOND; /* after any other REFUSE */
+static const uint64_t BLIP_NS = 100 * MS;      /* a shorter break is no news */
 static const uint64_t PING_BUSY_NS = 500 * MS;
 static const uint64_t PING_IDLE_NS = 2 * SECOND;
 static const uint64_t PONG_STREAM_NS = 3 * SECOND; /* broken without it */
@@ -77,6 +78,7 @@ enum timer_kind {
     TIMER_ACK,
     TIMER_FLOW,
     TIMER_SWEEP,
+    TIMER_BLIP,
 };
 
 struct peer;
@@ -137,6 +139,9 @@ struct peer {
     uint32_t dead;        /* highest declared dead, or left */
     bool wanted;          /* a session with it */
     bool up;              /* CONTROL is adopted */
+    bool told_up; /* by NET_SESSION; a break that heals at once is no news */
+    uint32_t told_incarnation;
+    struct deadline blip;
     char name[MOTET_NAME_MAX + 1];
     char addr[NET_ADDR_MAX + 1];       /* to dial */
     char hello_addr[NET_ADDR_MAX + 1]; /* by its own word */
@@ -413,6 +418,8 @@ void conn_free(struct netmgr *n, struct conn *c);
 void conn_timer(struct netmgr *n, struct conn *c);
 enum motet_err session_in_down(struct netmgr *n, const struct net_in *in);
 void session_tell(struct netmgr *n, struct peer *p);
+/** The break has lasted, or the peer is dead: tells it if that is news. */
+void session_told_down(struct netmgr *n, struct peer *p);
 void session_hello_in(struct netmgr *n, struct conn *c,
                       const struct net_hello *h);
 void session_refuse_in(struct netmgr *n, struct conn *c,

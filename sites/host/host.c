@@ -253,7 +253,7 @@ static void on_turn(uv_prepare_t *p)
     look_for_stall(h, uv_hrtime());
     feed(h, &(struct site_in){.kind = SITE_IN_TICK});
     drain(h);
-    if (h->rebirth) {
+    if (h->rebirth && h->stops == 0) {
         be_reborn(h);
     }
     attach_flush(h->attach);

@@ -182,6 +182,8 @@ Test(netmgr_hello, hello_twice)
     struct net_hello h = one_hello();
     one_give_hello(&o, 1, &h);
     cr_assert(one_effect(&o, NET_STRANGER, 0) != NULL);
+    cr_assert(one_effect(&o, NET_SESSION, 0) == NULL, "it may heal at once");
+    one_wait(&o, 100);
     cr_assert_eq(one_effect(&o, NET_SESSION, 0)->e.up, false);
     one_free(&o);
 }
@@ -508,7 +510,8 @@ Test(netmgr_hello, a_peer_that_misbehaves_is_banned)
             &o, (struct net_in){.kind = NET_IN_VIOLATION, .conn = conn});
         cr_assert_eq(one_effect(&o, NET_STRANGER, 0)->e.conn, conn);
         conn++;
-        o.now += 7000 * ONE_MS;
+        one_wait(&o, 100);
+        o.now += 6900 * ONE_MS;
     }
     o.now -= 7000 * ONE_MS;
     for (int i = 0; i < 2; i++) {
@@ -523,5 +526,34 @@ Test(netmgr_hello, a_peer_that_misbehaves_is_banned)
         conn++;
         o.now += 30000 * ONE_MS;
     }
+    one_free(&o);
+}
+
+/* A seed address turns out to be a site that is in session already: the
+ * connection there is stays, and the dialer is told whom it reached. */
+Test(netmgr_hello, a_seed_that_is_known_already)
+{
+    struct one o;
+    one_session(one_new(&o));
+    struct net_hello h = one_hello();
+    h.to_site = 0;
+    one_accept(&o, 2);
+    one_give_hello(&o, 2, &h);
+    const struct one_effect *r = one_frame(&o, NET_REFUSE, 0);
+    cr_assert_eq(r->refuse.err, MOTET_E_EXISTS);
+    cr_assert_neq(r->refuse.site, 0);
+    cr_assert_eq(one_effect(&o, NET_CLOSE, 0)->e.conn, 2);
+    cr_assert(one_effect(&o, NET_SESSION, 0) == NULL);
+    one_free(&o);
+}
+
+/* A site that says good-bye meets nobody any more. */
+Test(netmgr_hello, none_while_leaving)
+{
+    struct one o;
+    one_new(&o);
+    (void)!one_step(&o, (struct net_in){.kind = NET_IN_LEAVE});
+    one_accept(&o, 1);
+    cr_assert_eq(one_effect(&o, NET_CLOSE, 0)->e.conn, 1);
     one_free(&o);
 }
