@@ -172,9 +172,8 @@ struct nucleus *nucleus_create(const struct nucleus_config *cfg)
     deadlines_init(&n->timers, n->mem);
     init_maps(n);
     init_pools(n);
-    struct list *lists[] = {&n->actors, &n->ports,  &n->groups,
-                            &n->peers,  &n->ending, &n->work,
-                            &n->dying,  &n->woken,  &n->told};
+    struct list *lists[] = {&n->actors, &n->ports, &n->groups, &n->ending,
+                            &n->work,   &n->dying, &n->woken,  &n->told};
     for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
         list_init(lists[i]);
     }

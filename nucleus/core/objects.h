@@ -263,7 +263,6 @@ struct use {
 
 struct peer {
     uint64_t site;
-    struct list node; /* nucleus.peers */
     struct list work; /* nucleus.dying */
     bool known;       /* membership spoke of it */
     bool restart;     /* all of `stalled` is to be tried again */
@@ -341,7 +340,6 @@ struct nucleus {
     struct list actors; /* these in order of creation */
     struct list ports;
     struct list groups;
-    struct list peers;
 
     struct list ending; /* ports, by `node` */
     struct list work;   /* ports, by `work` */

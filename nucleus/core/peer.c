@@ -29,7 +29,6 @@ struct peer *peer_want(struct nucleus *n, uint64_t site, enum motet_err *err)
     for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
         list_init(lists[i]);
     }
-    list_append(&n->peers, &p->node);
     return p;
 }
 
@@ -44,7 +43,6 @@ void peer_unwant(struct nucleus *n, struct peer *p)
         return;
     }
     (void)map_remove(&n->peer_by_site, p->site, 0);
-    list_remove(&p->node);
     pool_put(&n->peer_pool, p);
 }
 

@@ -89,9 +89,12 @@ static bool pay_senders(struct nucleus *n, struct port *p)
     struct list *node;
     if ((node = list_first(&p->queue)) != NULL) {
         drop_queued(n, p, LIST_ENTRY(node, struct parcel, node));
-    } else if (s == NULL) {
+        return true;
+    }
+    if (s == NULL) {
         return false;
-    } else if ((node = list_first(&s->parked)) != NULL) {
+    }
+    if ((node = list_first(&s->parked)) != NULL) {
         refuse_parked(n, p, LIST_ENTRY(node, struct parcel, node));
     } else if ((node = list_first(&s->helds)) != NULL) {
         held_abandon(n, LIST_ENTRY(node, struct held, of_port), unknown(p));

@@ -1,57 +1,6 @@
-#include "nucleus_world.h"
+#include "nucleus_scene.h"
 
 TestSuite(nucleus_call, .timeout = 10);
-
-/* A client that calls, a server that is asked, both here. */
-struct scene {
-    struct world w;
-    struct motet_ui server, in;
-    struct motet_ui client, out;
-};
-
-static void scene_init(struct scene *s, bool push, uint32_t queue)
-{
-    world_init(&s->w, NULL);
-    s->server = world_actor(&s->w, push);
-    s->in = world_port_with(
-        &s->w, s->server,
-        (struct nuc_port_attr){.enabled = true, .queue_msgs_max = queue});
-    s->client = world_actor(&s->w, true);
-    s->out = world_port(&s->w, s->client);
-}
-
-static uint64_t call_for(struct scene *s, struct motet_ui dst, uint64_t ms)
-{
-    cr_assert_eq(
-        world_call(&s->w, s->client, s->out, dst, s->w.now_ns + ms * WORLD_MS),
-        MOTET_OK);
-    return s->w.out.call;
-}
-
-static enum motet_err done(const struct scene *s)
-{
-    return world_one(&s->w, NUC_CALL_DONE)->err;
-}
-
-static enum motet_err cancel(struct scene *s, struct motet_ui actor,
-                             uint64_t call)
-{
-    struct nuc_in in = world_in(&s->w, NUC_CANCEL);
-    in.actor = actor;
-    in.call = call;
-    return world_step(&s->w, &in);
-}
-
-/* No memory or count is left of any call. */
-static void scene_fini(struct scene *s)
-{
-    const struct nuc_counts c = nucleus_counts(s->w.n);
-    cr_expect_eq(c.calls, 0, "%u calls", c.calls);
-    cr_expect_eq(c.held, 0, "%u held", c.held);
-    cr_expect_eq(c.waiters, 0, "%u waiters", c.waiters);
-    cr_expect_eq(nucleus_deadline_ns(s->w.n), DEADLINE_NEVER);
-    world_fini(&s->w);
-}
 
 /* ---- Here ------------------------------------------------------------------
  */
@@ -259,17 +208,6 @@ Test(nucleus_call, the_limit_and_one_past_it)
 /* ---- Elsewhere -------------------------------------------------------------
  */
 
-static uint64_t ticket(const struct scene *s)
-{
-    return world_one(&s->w, NUC_TO_NET)->ticket;
-}
-
-static struct msg reply_to(uint64_t call, enum motet_err status)
-{
-    return (struct msg){
-        .kind = MSG_REPLY, .call = call, .status = (uint16_t)status};
-}
-
 Test(nucleus_call, the_outcome_before_acceptance)
 {
     static const struct row {
@@ -407,6 +345,13 @@ Test(nucleus_call, the_site_dies_before_the_outcome)
     cr_assert_eq(world_outcome(&s.w, ticket(&s), MOTET_E_SITE_DEAD), MOTET_OK);
     cr_expect_eq(done(&s), MOTET_E_SITE_DEAD);
     scene_fini(&s);
+
+    scene_init(&s, true, 0);
+    (void)call_for(&s, world_far(1), 5);
+    cr_assert_eq(world_site(&s.w, WORLD_PEER, 1, NUC_SITE_DEAD), MOTET_OK);
+    cr_assert_eq(world_outcome(&s.w, ticket(&s), MOTET_OK), MOTET_OK);
+    cr_expect_eq(done(&s), MOTET_E_MAYBE_SITE_DEAD, "it was accepted before");
+    scene_fini(&s);
 }
 
 Test(nucleus_call, a_cancelled_call)
@@ -437,238 +382,5 @@ Test(nucleus_call, the_callers_port_ends_before_the_outcome)
     cr_assert_eq(world_outcome(&s.w, t, MOTET_OK), MOTET_OK);
     cr_expect_eq(world_one(&s.w, NUC_TO_NET)->msg.kind, MSG_CANCEL,
                  "the server learns it");
-    scene_fini(&s);
-}
-
-/* ---- Asked from elsewhere --------------------------------------------------
- */
-
-static struct msg request(uint64_t call, uint32_t remaining_ms)
-{
-    return (struct msg){
-        .kind = MSG_REQUEST,
-        .call = call,
-        .remaining_ms = remaining_ms,
-        .reply_to = world_far(1),
-    };
-}
-
-static enum motet_err ask(struct scene *s, struct msg m)
-{
-    return world_deliver(&s->w, world_far(1), s->in, m);
-}
-
-static enum motet_err ask_cancel(struct scene *s, uint64_t call)
-{
-    const struct msg m = {
-        .kind = MSG_CANCEL, .call = call, .reply_to = world_far(1)};
-    return world_deliver(&s->w, world_far(1), s->in, m);
-}
-
-/* The reply on its way out. */
-static enum motet_err answered(const struct scene *s)
-{
-    const struct nuc_effect *e = world_one(&s->w, NUC_TO_NET);
-    cr_expect_eq(e->msg.kind, MSG_REPLY);
-    cr_expect(ui_equal(e->dst, world_far(1)));
-    return (enum motet_err)e->msg.status;
-}
-
-static void drop_replies(struct scene *s)
-{
-    while (world_seen(&s->w, NUC_TO_NET) > 0) {
-        const uint64_t t = world_nth(&s->w, NUC_TO_NET, 0)->ticket;
-        world_clear(&s->w);
-        cr_assert_eq(world_outcome(&s->w, t, MOTET_OK), MOTET_OK);
-    }
-}
-
-Test(nucleus_call, bad_requests_are_refused)
-{
-    static struct scene s;
-    scene_init(&s, true, 0);
-    struct msg m = request(5, 0);
-    m.reply_to = (struct motet_ui){0};
-    cr_expect_eq(ask(&s, m), MOTET_E_PROTOCOL);
-    cr_expect_eq(ask(&s, request(0, 0)), MOTET_E_PROTOCOL);
-    m = request(5, 0);
-    m.annex_bytes = 1;
-    cr_expect_eq(ask(&s, m), MOTET_E_INVALID);
-    m.kind = (enum msg_kind)77;
-    cr_expect_eq(ask(&s, m), MOTET_E_PROTOCOL);
-    m = request(5, 0);
-    m.reply_to = s.out;
-    cr_expect_eq(ask(&s, m), MOTET_E_CANCELLED, "no such call was made here");
-    cr_expect_eq(ask(&s, request(5, 0)), MOTET_OK);
-    cr_expect_eq(ask(&s, request(5, 0)), MOTET_E_PROTOCOL, "twice");
-    cr_assert_eq(world_actor_end(&s.w, s.server, MOTET_NEWS_CLOSED), MOTET_OK);
-    cr_expect_eq(answered(&s), MOTET_E_MAYBE_CLOSED);
-    cr_expect_eq(ask(&s, request(6, 0)), MOTET_E_NO_PORT);
-    drop_replies(&s);
-    scene_fini(&s);
-}
-
-Test(nucleus_call, a_remote_caller_is_answered)
-{
-    static struct scene s;
-    scene_init(&s, true, 0);
-    cr_assert_eq(ask(&s, request(5, 20)), MOTET_OK);
-    const struct nuc_effect *e = world_one(&s.w, NUC_DELIVER);
-    cr_assert_eq(world_reply(&s.w, s.server, e->held), MOTET_OK);
-    cr_expect_eq(answered(&s), MOTET_OK);
-    cr_expect_eq(world_one(&s.w, NUC_TO_NET)->msg.call, 5);
-    drop_replies(&s);
-    scene_fini(&s);
-}
-
-Test(nucleus_call, a_stalled_reply_is_sent_again)
-{
-    static struct scene s;
-    scene_init(&s, true, 0);
-    cr_assert_eq(ask(&s, request(5, 0)), MOTET_OK);
-    cr_assert_eq(
-        world_reply(&s.w, s.server, world_one(&s.w, NUC_DELIVER)->held),
-        MOTET_OK);
-    const uint64_t t = ticket(&s);
-    world_clear(&s.w);
-    cr_assert_eq(world_outcome(&s.w, t, MOTET_E_AGAIN), MOTET_OK);
-    cr_expect_eq(s.w.count, 0);
-    struct nuc_in in = world_in(&s.w, NUC_NET_ROOM_FOR);
-    in.src = s.in;
-    in.dst = world_far(2);
-    cr_assert_eq(world_step(&s.w, &in), MOTET_OK);
-    cr_expect_eq(world_seen(&s.w, NUC_TO_NET), 0, "another flow");
-    in.dst = world_far(1);
-    cr_assert_eq(world_step(&s.w, &in), MOTET_OK);
-    cr_expect_eq(msg_bytes(&world_one(&s.w, NUC_TO_NET)->msg), 5);
-    cr_assert_eq(world_outcome(&s.w, t, MOTET_E_MAYBE_LOST), MOTET_OK);
-    cr_expect_eq(world_seen(&s.w, NUC_TO_NET), 2, "a double does no harm");
-    cr_assert_eq(world_outcome(&s.w, t, MOTET_OK), MOTET_OK);
-    scene_fini(&s);
-}
-
-Test(nucleus_call, a_queued_request_is_too_late)
-{
-    static struct scene s;
-    scene_init(&s, false, 0);
-    cr_assert_eq(ask(&s, request(5, 20)), MOTET_OK);
-    world_pass(&s.w, 20 * WORLD_MS);
-    cr_expect_eq(answered(&s), MOTET_E_TIMEOUT);
-    cr_expect_eq(nucleus_counts(s.w.n).queued_msgs, 0);
-    drop_replies(&s);
-    scene_fini(&s);
-}
-
-Test(nucleus_call, a_remote_caller_cancels)
-{
-    static struct scene s;
-    scene_init(&s, false, 0);
-    cr_assert_eq(ask(&s, request(5, 20)), MOTET_OK);
-    cr_assert_eq(ask(&s, request(6, 20)), MOTET_OK);
-    cr_assert_eq(ask_cancel(&s, 6), MOTET_OK);
-    cr_expect_eq(nucleus_counts(s.w.n).queued_msgs, 1);
-    cr_assert_eq(world_receive(&s.w, s.server, s.in, 1, 0), MOTET_OK);
-    cr_assert_eq(ask_cancel(&s, 5), MOTET_OK);
-    cr_expect_eq(world_one(&s.w, NUC_CANCELLED)->held,
-                 world_one(&s.w, NUC_DELIVER)->held);
-    cr_assert_eq(ask_cancel(&s, 5), MOTET_OK);
-    cr_expect_eq(world_seen(&s.w, NUC_CANCELLED), 1);
-    scene_fini(&s);
-}
-
-Test(nucleus_call, the_callers_site_dies)
-{
-    static struct scene s;
-    scene_init(&s, true, 0);
-    for (uint64_t call = 1; call <= 400; call++) {
-        cr_assert_eq(ask(&s, request(call, 0)), MOTET_OK);
-    }
-    cr_assert_eq(world_site(&s.w, WORLD_PEER, 1, NUC_SITE_DEAD), MOTET_OK);
-    cr_expect_eq(world_seen(&s.w, NUC_CANCELLED), 400);
-    scene_fini(&s);
-}
-
-/* ---- Forwarding across sites -----------------------------------------------
- */
-
-Test(nucleus_call, forwarded_to_another_site)
-{
-    static struct scene s;
-    scene_init(&s, true, 0);
-    cr_assert_eq(ask(&s, request(5, 20)), MOTET_OK);
-    const uint64_t held = world_one(&s.w, NUC_DELIVER)->held;
-    cr_assert_eq(world_forward(&s.w, s.server, held, world_far(3)), MOTET_OK);
-    const struct nuc_effect *e = world_one(&s.w, NUC_TO_NET);
-    cr_expect_eq(e->msg.kind, MSG_REQUEST);
-    cr_expect_eq(e->msg.remaining_ms, 20);
-    cr_expect(ui_equal(e->msg.reply_to, world_far(1)));
-    const uint64_t t = e->ticket;
-    world_clear(&s.w);
-    cr_expect_eq(world_reply(&s.w, s.server, held), MOTET_E_STATE);
-    cr_assert_eq(world_outcome(&s.w, t, MOTET_OK), MOTET_OK);
-    e = world_one(&s.w, NUC_TO_NET);
-    cr_expect_eq(e->msg.kind, MSG_FORWARDED);
-    cr_expect(ui_equal(e->msg.reply_to, world_far(3)));
-    drop_replies(&s);
-    scene_fini(&s);
-}
-
-Test(nucleus_call, a_forward_that_fails_answers_the_caller)
-{
-    static struct scene s;
-    scene_init(&s, true, 0);
-    cr_assert_eq(ask(&s, request(5, 20)), MOTET_OK);
-    cr_assert_eq(world_forward(&s.w, s.server,
-                               world_one(&s.w, NUC_DELIVER)->held,
-                               world_far(3)),
-                 MOTET_OK);
-    const uint64_t t = ticket(&s);
-    world_clear(&s.w);
-    /* Even if the server's port ends in the meantime. */
-    cr_assert_eq(world_port_end(&s.w, s.server, s.in), MOTET_OK);
-    cr_expect_eq(world_seen(&s.w, NUC_TO_NET), 0);
-    cr_assert_eq(world_outcome(&s.w, t, MOTET_E_NO_PORT), MOTET_OK);
-    cr_expect_eq(answered(&s), MOTET_E_NO_PORT);
-    drop_replies(&s);
-    scene_fini(&s);
-}
-
-Test(nucleus_call, the_caller_follows_a_forwarded_call)
-{
-    static struct scene s;
-    scene_init(&s, true, 0);
-    const uint64_t call = call_for(&s, world_far(1), 5);
-    cr_assert_eq(world_outcome(&s.w, ticket(&s), MOTET_OK), MOTET_OK);
-    const struct motet_ui third = ui_make(13, 4, UI_PORT, 1);
-    struct msg m = {.kind = MSG_FORWARDED, .call = call, .reply_to = third};
-    cr_assert_eq(world_deliver(&s.w, world_far(1), s.out, m), MOTET_OK);
-    cr_assert_eq(world_site(&s.w, WORLD_PEER, 1, NUC_SITE_DEAD), MOTET_OK);
-    cr_expect_eq(world_seen(&s.w, NUC_CALL_DONE), 0, "it is not there now");
-    cr_assert_eq(world_site(&s.w, 13, 4, NUC_SITE_DEAD), MOTET_OK);
-    cr_expect_eq(done(&s), MOTET_E_MAYBE_SITE_DEAD);
-    world_clear(&s.w);
-    /* Of a call that has ended: the new server is told. */
-    cr_assert_eq(world_deliver(&s.w, world_far(1), s.out, m), MOTET_OK);
-    cr_expect_eq(world_one(&s.w, NUC_TO_NET)->msg.kind, MSG_CANCEL);
-    drop_replies(&s);
-    scene_fini(&s);
-}
-
-/* A call goes out, is forwarded back to a port here, and is answered here. */
-Test(nucleus_call, a_call_comes_home)
-{
-    static struct scene s;
-    scene_init(&s, true, 0);
-    const uint64_t call = call_for(&s, world_far(1), 5);
-    cr_assert_eq(world_outcome(&s.w, ticket(&s), MOTET_OK), MOTET_OK);
-    struct msg m = request(call, 5);
-    m.reply_to = s.out;
-    cr_assert_eq(ask(&s, m), MOTET_OK);
-    cr_expect_eq(ask(&s, m), MOTET_E_PROTOCOL, "once");
-    cr_assert_eq(world_site(&s.w, WORLD_PEER, 1, NUC_SITE_DEAD), MOTET_OK);
-    cr_assert_eq(
-        world_reply(&s.w, s.server, world_one(&s.w, NUC_DELIVER)->held),
-        MOTET_OK);
-    cr_expect_eq(done(&s), MOTET_OK);
     scene_fini(&s);
 }

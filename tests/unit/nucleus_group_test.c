@@ -1,3 +1,4 @@
+#include "nucleus/core/objects.h"
 #include "nucleus_world.h"
 
 TestSuite(nucleus_group, .timeout = 10);
@@ -207,6 +208,7 @@ Test(nucleus_group, members_come_and_go)
     cr_assert_eq(world_member(&s.w, g.ui, world_far(4), WORLD_PEER, false),
                  MOTET_OK);
     cr_expect_eq(nucleus_counts(s.w.n).groups, 0);
+    cr_expect_eq(s.w.n->peer_pool.used, 0, "nor is its site of interest");
     finish(&s);
 }
 

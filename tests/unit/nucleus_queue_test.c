@@ -159,6 +159,20 @@ Test(nucleus_queue, the_end_of_the_port_settles_all)
     world_fini(&p.w);
 }
 
+Test(nucleus_queue, who_was_told_again_hears_of_the_end)
+{
+    static struct pair p;
+    pair_init(&p, four);
+    fill(&p, 4);
+    cr_assert_eq(world_send(&p.w, p.client, p.out, p.in, 4), MOTET_E_AGAIN);
+    cr_assert_eq(world_port_end(&p.w, p.server, p.in), MOTET_OK);
+    const struct nuc_effect *e = world_one(&p.w, NUC_ROOM);
+    cr_expect(ui_equal(e->actor, p.client));
+    cr_expect(ui_equal(e->port, p.out));
+    cr_expect(ui_equal(e->dst, p.in));
+    world_fini(&p.w);
+}
+
 Test(nucleus_queue, the_network_is_told_how_much_room_there_is)
 {
     static struct pair p;
@@ -166,6 +180,7 @@ Test(nucleus_queue, the_network_is_told_how_much_room_there_is)
     for (uint32_t i = 1; i <= 4; i++) {
         cr_assert_eq(world_deliver_send(&p.w, world_far(1), p.in), MOTET_OK);
         cr_expect_eq(p.w.out.room_msgs, 4 - i);
+        cr_expect_eq(p.w.out.room_bytes, (4 << 20) - 8 * i);
     }
     /* Told of none, it waits for word even if it offers nothing. */
     cr_assert_eq(take(&p), MOTET_OK);

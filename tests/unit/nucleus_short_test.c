@@ -131,3 +131,43 @@ Test(nucleus_short, the_end_of_an_actor)
     cr_expect_eq(nucleus_counts(s.w.n).watches, 0);
     world_fini(&s.w);
 }
+
+Test(nucleus_short, no_nucleus_at_all)
+{
+    struct mem mem;
+    struct trace trace;
+    struct nucleus_config cfg = {
+        .site = 1,
+        .incarnation = 1,
+        .limits = nucleus_limits_default(),
+        .mem = &mem,
+        .trace = &trace,
+    };
+    trace_init(&trace, NULL);
+    struct nucleus *n = NULL;
+    for (size_t cap = 0; n == NULL; cap += 4096) {
+        mem_init(&mem, cap);
+        n = nucleus_create(&cfg);
+        cr_assert(n != NULL || mem.used_bytes == 0);
+    }
+    nucleus_destroy(n);
+    nucleus_destroy(NULL);
+    cr_expect_eq(mem.used_bytes, 0);
+}
+
+Test(nucleus_short, a_port_that_cannot_be_enabled)
+{
+    static struct world w;
+    world_init(&w, NULL);
+    const struct motet_ui a = world_actor(&w, false);
+    const struct motet_ui p = world_port_with(&w, a, (struct nuc_port_attr){0});
+    struct nuc_in in = world_in(&w, NUC_PORT_INFO);
+    w.mem.cap_bytes = w.mem.used_bytes;
+    cr_expect_eq(
+        world_port_set(&w, a, p, (struct nuc_port_attr){.enabled = true}),
+        MOTET_E_NO_MEMORY);
+    in.port = p;
+    cr_assert_eq(world_step(&w, &in), MOTET_OK);
+    cr_expect_not(w.out.port.attr.enabled, "nothing changed");
+    world_fini(&w);
+}

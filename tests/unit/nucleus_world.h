@@ -31,16 +31,17 @@ struct world {
     uint32_t count;
 };
 
-static inline void world_init(struct world *w,
-                              const struct nucleus_limits *limits)
+static inline void world_init_at(struct world *w, uint64_t site,
+                                 uint32_t incarnation,
+                                 const struct nucleus_limits *limits)
 {
     memset(w, 0, sizeof *w);
     mem_init(&w->mem, 256 << 20);
     trace_init(&w->trace, NULL);
     const struct nucleus_config cfg = {
-        .site = WORLD_SITE,
-        .incarnation = WORLD_INCARNATION,
-        .secret = {11, 22},
+        .site = site,
+        .incarnation = incarnation,
+        .secret = {11, site},
         .limits = limits != NULL ? *limits : nucleus_limits_default(),
         .mem = &w->mem,
         .trace = &w->trace,
@@ -48,6 +49,12 @@ static inline void world_init(struct world *w,
     w->n = nucleus_create(&cfg);
     cr_assert_not_null(w->n);
     w->now_ns = 1000;
+}
+
+static inline void world_init(struct world *w,
+                              const struct nucleus_limits *limits)
+{
+    world_init_at(w, WORLD_SITE, WORLD_INCARNATION, limits);
 }
 
 /* Forgets the log. */
