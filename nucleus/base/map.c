@@ -20,9 +20,11 @@ void map_init(struct map *m, struct mem *mem, uint64_t seed)
     };
 }
 
+/* One slot more than the capacity: it remembers where a key was found last,
+ * since most look-ups are for the same key as the one before. */
 static size_t slots_bytes(uint32_t capacity)
 {
-    return (size_t)capacity * sizeof(struct map_slot);
+    return capacity == 0 ? 0 : ((size_t)capacity + 1) * sizeof(struct map_slot);
 }
 
 void map_fini(struct map *m)
@@ -56,7 +58,13 @@ void *map_get(const struct map *m, uint64_t hi, uint64_t lo)
     if (m->count == 0) {
         return NULL;
     }
-    return m->slots[seek(m, hi, lo)].value;
+    struct map_slot *hint = &m->slots[m->capacity];
+    const struct map_slot *last = &m->slots[hint->lo];
+    if (last->lo == lo && last->hi == hi && last->value != NULL) {
+        return last->value;
+    }
+    hint->lo = seek(m, hi, lo);
+    return m->slots[hint->lo].value;
 }
 
 static bool grow(struct map *m)
