@@ -1,0 +1,73 @@
+#ifndef TOOLS_CLUSTER_H
+#define TOOLS_CLUSTER_H
+
+#include <motet/types.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "exits.h"
+#include "folders.h"
+#include "process.h"
+
+/* The clusters of this user on this machine, as their files tell: one
+ * configuration file, log, state folder, pid file and socket per site. */
+
+enum { CLUSTER_SITES_MAX = 64, ADDRESS_MAX = 64 };
+
+struct site_files {
+    char name[MOTET_NAME_MAX + 1];
+    char conf[PATH_BYTES];
+    char log[PATH_BYTES];
+    char state[PATH_BYTES];
+    char pid[PATH_BYTES];
+    char socket[PATH_BYTES];
+    char address[ADDRESS_MAX]; /* listens on */
+    struct process process;
+    bool running;
+};
+
+struct cluster {
+    char name[MOTET_NAME_MAX + 1];
+    struct folders folders;
+    struct site_files *sites; /* by name, numbers in order */
+    size_t count;
+    size_t running;
+};
+
+/** Reads the files of a cluster; one that does not exist has no site.
+ * Gives: cluster_close(). @return false; it is told */
+MUST_USE bool cluster_open(struct cluster *c, const char *name);
+
+void cluster_close(struct cluster *c);
+
+/** Looks again which processes run. */
+void cluster_look(struct cluster *c);
+
+/**
+ * The cluster that is meant: -c, MOTET_CLUSTER, the only one that runs; with
+ * `stopped`, one that does not run will do.
+ *
+ * @return EXIT_DONE and an open cluster; else it is told
+ */
+enum exit_code cluster_choose(struct cluster *c, bool stopped);
+
+/** The site of that name, NULL if there is none. */
+struct site_files *cluster_site(const struct cluster *c, const char *name);
+
+/** The same, and tells when there is none (EXIT_MISSING). */
+struct site_files *cluster_site_told(const struct cluster *c, const char *name);
+
+/** The site to attach to: -s, MOTET_SITE, the first that runs.
+ * @return EXIT_DONE; else it is told */
+enum exit_code cluster_attach_to(const struct cluster *c,
+                                 struct site_files **site);
+
+/** Paths of a site of that name in the cluster's folders. */
+MUST_USE bool cluster_paths(const struct cluster *c, const char *name,
+                            struct site_files *site);
+
+/** Adds an empty entry for a site, keeping the order of names. The array may
+ * move. @return NULL when there are CLUSTER_SITES_MAX; it is told */
+struct site_files *cluster_add(struct cluster *c, const char *name);
+
+#endif

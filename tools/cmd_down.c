@@ -1,0 +1,114 @@
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "launch.h"
+#include "say.h"
+#include "table.h"
+#include "units.h"
+#include "verbs.h"
+
+/* motet down: stops all sites of a cluster, each by its pid file. */
+
+#define GRACE_NS 5000000000ULL /* then SIGKILL */
+
+static struct down {
+    bool purge;
+} down;
+
+/* All are asked first, so that they leave side by side. */
+static bool stop_all(struct cluster *c, size_t *killed)
+{
+    uint64_t end = clock_ns() + options_timeout_ns(GRACE_NS);
+    bool ok = true;
+
+    for (size_t i = 0; i < c->count; i++) {
+        struct site_files *s = &c->sites[i];
+        if (s->running) {
+            if (s->process.stopped) {
+                (void)process_signal(&s->process, SIGCONT);
+            }
+            (void)process_signal(&s->process, SIGTERM);
+        }
+    }
+    for (size_t i = 0; i < c->count; i++) {
+        struct site_files *s = &c->sites[i];
+        uint64_t now = clock_ns();
+        if (s->running &&
+            !process_wait(&s->process, end > now ? end - now : 0)) {
+            (*killed)++;
+        }
+        ok = launch_stop(s, 0) && ok;
+    }
+    return ok;
+}
+
+/* The folder that held the keys goes too, if nothing else is in it. */
+static void purge(struct cluster *c)
+{
+    folder_remove(c->folders.run);
+    folder_remove(c->folders.state);
+    folder_remove(c->folders.pki);
+    *strrchr(c->folders.pki, '/') = '\0';
+    (void)rmdir(c->folders.pki);
+}
+
+static enum exit_code down_run(char **args, unsigned count)
+{
+    struct cluster c;
+    size_t killed = 0;
+    char took[UNIT_TEXT_MAX];
+    (void)args;
+    (void)count;
+
+    enum exit_code code = cluster_choose(&c, true);
+    if (code != EXIT_DONE) {
+        return code;
+    }
+    say_about("down", c.name);
+    size_t ran = c.running;
+    uint64_t from = clock_ns();
+    if (!stop_all(&c, &killed)) {
+        cluster_close(&c);
+        return EXIT_FAILED;
+    }
+    if (down.purge) {
+        purge(&c);
+    }
+    if (ran == 0) {
+        say("%s was not running%s", c.name, down.purge ? "; purged" : "");
+    } else {
+        say("%s is down: %zu of %zu stopped in %s%s", c.name, ran, ran,
+            unit_ns(clock_ns() - from, took), down.purge ? "; purged" : "");
+    }
+    if (killed > 0) {
+        say("  %zu of them did not leave in time and were killed", killed);
+    }
+    bool ok = true;
+    if (options.output == OUTPUT_JSON || options.output == OUTPUT_JSONL) {
+        ok = table_json("motet.down/1",
+                        json_pack("{s:I,s:I,s:b}", "stopped", (json_int_t)ran,
+                                  "killed", (json_int_t)killed, "purged",
+                                  down.purge));
+    }
+    cluster_close(&c);
+    return ok ? EXIT_DONE : EXIT_FAILED;
+}
+
+static const struct flag flags[] = {
+    {"purge", 0, NULL, FLAG_SWITCH, offsetof(struct down, purge),
+     "also remove certificates, state and logs"},
+    {NULL, 0, NULL, FLAG_SWITCH, 0, NULL},
+};
+
+const struct verb verb_down = {
+    .name = "down",
+    .args = "",
+    .flags = flags,
+    .into = &down,
+    .run = down_run,
+    .summary = "stop a cluster",
+    .examples = "  motet down\n  motet down --purge -c lab\n",
+    .exits = "0 1 2 3 7",
+};

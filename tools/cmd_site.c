@@ -1,0 +1,269 @@
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agree.h"
+#include "launch.h"
+#include "nucleus/base/ui.h"
+#include "say.h"
+#include "units.h"
+#include "verbs.h"
+
+/* motet site kill, pause, resume, restart, add: what is done to processes. */
+
+static enum exit_code open_site(const char *name, struct cluster *c,
+                                struct site_files **site)
+{
+    enum exit_code code = cluster_choose(c, true);
+
+    if (code != EXIT_DONE) {
+        return code;
+    }
+    *site = cluster_site_told(c, name);
+    if (*site == NULL) {
+        cluster_close(c);
+        return EXIT_MISSING;
+    }
+    return EXIT_DONE;
+}
+
+static enum exit_code not_running(const struct site_files *site)
+{
+    say_error("it is not running");
+    say_hint("start it: motet site restart %s", site->name);
+    return EXIT_NO_CLUSTER;
+}
+
+/* ---- kill, pause, resume ---------------------------------------------------
+ */
+
+enum { KILL_WAIT_NS = 2000000000 };
+
+static enum exit_code kill_run(char **args, unsigned count)
+{
+    struct cluster c;
+    struct site_files *site;
+    (void)count;
+
+    enum exit_code code = open_site(args[0], &c, &site);
+    if (code != EXIT_DONE) {
+        return code;
+    }
+    if (!site->running) {
+        code = not_running(site);
+    } else if (!process_signal(&site->process, SIGKILL) ||
+               !process_wait(&site->process, KILL_WAIT_NS)) {
+        code = say_fail(EXIT_FAILED, "process %d does not end",
+                        (int)site->process.pid);
+    } else {
+        say("%s killed (pid %d, signal 9); the others notice in about 2 s",
+            site->name, (int)site->process.pid);
+        say("  see: motet status -v      start it again: motet site restart %s",
+            site->name);
+    }
+    cluster_close(&c);
+    return code;
+}
+
+static enum exit_code hold(const char *name, int signal, const char *done)
+{
+    struct cluster c;
+    struct site_files *site;
+    enum exit_code code = open_site(name, &c, &site);
+
+    if (code != EXIT_DONE) {
+        return code;
+    }
+    if (!site->running) {
+        code = not_running(site);
+    } else if (!process_signal(&site->process, signal)) {
+        code = say_fail(EXIT_FAILED, "process %d has ended",
+                        (int)site->process.pid);
+    } else {
+        say("%s %s (pid %d)", site->name, done, (int)site->process.pid);
+    }
+    cluster_close(&c);
+    return code;
+}
+
+static enum exit_code pause_run(char **args, unsigned count)
+{
+    (void)count;
+    return hold(args[0], SIGSTOP, "paused");
+}
+
+static enum exit_code resume_run(char **args, unsigned count)
+{
+    (void)count;
+    return hold(args[0], SIGCONT, "goes on");
+}
+
+/* ---- restart, add ----------------------------------------------------------
+ */
+
+static enum exit_code wait_joined(struct cluster *c, struct site_files *site)
+{
+    struct agree a;
+    char took[UNIT_TEXT_MAX];
+
+    if (agree_wait(c, options_timeout_ns(LAUNCH_TIMEOUT_NS), NULL, &a)) {
+        say("%s is up (pid %d, %s): %llu of %zu alive after %s", site->name,
+            (int)site->process.pid, site->address, (unsigned long long)a.alive,
+            c->running, unit_ns(a.took_ns, took));
+        return EXIT_DONE;
+    }
+    if (a.ended != NULL) {
+        say_error("site %s ended before it had joined", a.ended->name);
+        launch_log(a.ended);
+        return EXIT_FAILED;
+    }
+    say_error("no agreement in %s: %llu of %zu alive", unit_ns(a.took_ns, took),
+              (unsigned long long)a.alive, c->running);
+    say_hint("see: motet status -v");
+    return EXIT_STUCK;
+}
+
+static enum exit_code restart_run(char **args, unsigned count)
+{
+    struct cluster c;
+    struct site_files *site;
+    enum { GRACE_NS = 2000000000 };
+    (void)count;
+
+    enum exit_code code = open_site(args[0], &c, &site);
+    if (code != EXIT_DONE) {
+        return code;
+    }
+    if (!launch_folders(&c) || !launch_stop(site, GRACE_NS) ||
+        !launch_start(site)) {
+        cluster_close(&c);
+        return EXIT_FAILED;
+    }
+    cluster_look(&c);
+    code = wait_joined(&c, site);
+    cluster_close(&c);
+    return code;
+}
+
+static void free_name(const struct cluster *c, char *name)
+{
+    for (unsigned i = 1; i <= CLUSTER_SITES_MAX; i++) {
+        snprintf(name, MOTET_NAME_MAX + 1, "site%u", i);
+        if (cluster_site(c, name) == NULL) {
+            return;
+        }
+    }
+}
+
+/* A cluster made with --insecure grows insecure. */
+static bool is_insecure(const struct cluster *c)
+{
+    char path[PATH_BYTES];
+
+    return path_join(path, c->folders.pki, "ca.pem", NULL) &&
+           access(path, F_OK) != 0;
+}
+
+static enum exit_code add(struct cluster *c, const char *name)
+{
+    if (cluster_site(c, name) != NULL) {
+        say_error("cluster %s has a site named %s", c->name, name);
+        say_hint("start it again: motet site restart %s", name);
+        return EXIT_USAGE;
+    }
+    struct site_files *site = cluster_add(c, name);
+    if (site == NULL) {
+        return EXIT_FAILED;
+    }
+    bool insecure = is_insecure(c);
+    if (!launch_folders(c) || (!insecure && !launch_certificates(c)) ||
+        !launch_addresses(c, LAUNCH_PORT) || !launch_conf(c, site, insecure)) {
+        return EXIT_FAILED;
+    }
+    if (!launch_start(site)) {
+        (void)unlink(site->conf);
+        return EXIT_FAILED;
+    }
+    cluster_look(c);
+    enum exit_code code = wait_joined(c, site);
+    if (code == EXIT_FAILED) {
+        (void)launch_stop(site, 0);
+        (void)unlink(site->conf);
+    }
+    return code;
+}
+
+static enum exit_code add_run(char **args, unsigned count)
+{
+    char name[MOTET_NAME_MAX + 1];
+    struct cluster c;
+
+    enum exit_code code = cluster_choose(&c, false);
+    if (code != EXIT_DONE) {
+        return code;
+    }
+    free_name(&c, name);
+    if (count > 0 && !ui_name_ok(args[0])) {
+        code =
+            say_fail(EXIT_USAGE, "\"%.100s\" is no name for a site", args[0]);
+    } else {
+        code = add(&c, count > 0 ? args[0] : name);
+    }
+    cluster_close(&c);
+    return code;
+}
+
+const struct verb verb_site_kill = {
+    .name = "site kill",
+    .args = "NAME",
+    .args_min = 1,
+    .args_max = 1,
+    .run = kill_run,
+    .summary = "kill -9 of its process",
+    .examples = "  motet site kill site2; motet status -v\n",
+    .exits = "0 1 2 3 7",
+};
+
+const struct verb verb_site_pause = {
+    .name = "site pause",
+    .args = "NAME",
+    .args_min = 1,
+    .args_max = 1,
+    .run = pause_run,
+    .summary = "stop its process in its tracks",
+    .examples = "  motet site pause site2\n  motet site resume site2\n",
+    .exits = "0 1 2 3 7",
+};
+
+const struct verb verb_site_resume = {
+    .name = "site resume",
+    .args = "NAME",
+    .args_min = 1,
+    .args_max = 1,
+    .run = resume_run,
+    .summary = "let a paused one go on",
+    .examples = "  motet site resume site2\n",
+    .exits = "0 1 2 3 7",
+};
+
+const struct verb verb_site_restart = {
+    .name = "site restart",
+    .args = "NAME",
+    .args_min = 1,
+    .args_max = 1,
+    .run = restart_run,
+    .summary = "stop it if it runs, start it, wait until all agree",
+    .examples = "  motet site restart site2\n",
+    .exits = "0 1 2 3 7 10",
+};
+
+const struct verb verb_site_add = {
+    .name = "site add",
+    .args = "[NAME]",
+    .args_max = 1,
+    .run = add_run,
+    .summary = "one more site",
+    .examples = "  motet site add\n  motet site add paris\n",
+    .exits = "0 1 2 3 7 10",
+};

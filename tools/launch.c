@@ -1,0 +1,236 @@
+#include "launch.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "deploy/pki/pki.h"
+#include "say.h"
+
+enum {
+    WHY_BYTES = 512,
+    JOIN_MAX = 8, /* members to join through */
+    LOG_LINES = 5,
+    LOG_TAIL_BYTES = 8192,
+    PORTS_TRIED = 1000,
+};
+
+/* ---- before the start ------------------------------------------------------
+ */
+
+static bool socket_fits(const struct site_files *site)
+{
+    struct sockaddr_un addr;
+
+    if (strlen(site->socket) < sizeof addr.sun_path) {
+        return true;
+    }
+    say_error("%s is %zu bytes; a socket has a path of at most %zu",
+              site->socket, strlen(site->socket), sizeof addr.sun_path - 1);
+    say_hint(
+        "set MOTET_RUNTIME_DIR to a shorter folder, or use a shorter name");
+    return false;
+}
+
+bool launch_folders(const struct cluster *c)
+{
+    for (size_t i = 0; i < c->count; i++) {
+        if (!socket_fits(&c->sites[i])) {
+            return false;
+        }
+    }
+    return folder_make(c->folders.run, 0700) &&
+           folder_make(c->folders.state, 0700) &&
+           folder_make(c->folders.pki, 0700);
+}
+
+bool launch_certificates(const struct cluster *c)
+{
+    char why[WHY_BYTES] = "";
+    bool ok = pki_make_authority(c->folders.pki, c->name, LAUNCH_DAYS * 12, why,
+                                 sizeof why);
+
+    for (size_t i = 0; ok && i < c->count; i++) {
+        ok = pki_issue(c->folders.pki, c->name, c->sites[i].name, PKI_SITE,
+                       LAUNCH_DAYS, why, sizeof why);
+    }
+    if (!ok) {
+        say_error("certificates: %s", why);
+        say_hint("to make new ones: motet down --purge -c %s", c->name);
+    }
+    return ok;
+}
+
+static bool is_free(unsigned port)
+{
+    struct sockaddr_in addr = {.sin_family = AF_INET,
+                               .sin_port = htons((uint16_t)port),
+                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    union {
+        struct sockaddr_in *in;
+        struct sockaddr *any;
+    } u = {.in = &addr};
+    int one = 1;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (fd < 0) {
+        return false;
+    }
+    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    bool ok = bind(fd, u.any, sizeof addr) == 0 && listen(fd, 1) == 0;
+    close(fd);
+    return ok;
+}
+
+static bool is_taken(const struct cluster *c, const char *address)
+{
+    for (size_t i = 0; i < c->count; i++) {
+        if (strcmp(c->sites[i].address, address) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool launch_addresses(struct cluster *c, unsigned port)
+{
+    unsigned end = port + PORTS_TRIED;
+
+    for (size_t i = 0; i < c->count; i++) {
+        struct site_files *site = &c->sites[i];
+        for (; site->address[0] == '\0'; port++) {
+            char address[ADDRESS_MAX];
+            if (port == end || port > 65535) {
+                say_error("no free port of 127.0.0.1 below %u", port);
+                say_hint("say where to look: --port 20000");
+                return false;
+            }
+            snprintf(address, sizeof address, "127.0.0.1:%u", port);
+            if (!is_taken(c, address) && is_free(port)) {
+                snprintf(site->address, sizeof site->address, "%s", address);
+            }
+        }
+    }
+    return true;
+}
+
+static void put_joins(FILE *f, const struct cluster *c,
+                      const struct site_files *site)
+{
+    unsigned joins = 0;
+
+    for (size_t i = 0; i < c->count && joins < JOIN_MAX; i++) {
+        if (&c->sites[i] != site && c->sites[i].address[0] != '\0') {
+            fprintf(f, "join = %s\n", c->sites[i].address);
+            joins++;
+        }
+    }
+}
+
+bool launch_conf(const struct cluster *c, const struct site_files *site,
+                 bool insecure)
+{
+    FILE *f = fopen(site->conf, "we");
+
+    if (f == NULL) {
+        say_error("cannot write %.300s: %s", site->conf, strerror(errno));
+        return false;
+    }
+    fprintf(f, "# made by motet up; read by motetd --config\n");
+    fprintf(f, "name = %s\ncluster = %s\nlisten = %s\n", site->name, c->name,
+            site->address);
+    fprintf(f, "state-dir = %s\nsocket = %s\n", site->state, site->socket);
+    if (insecure) {
+        fprintf(f, "insecure = yes\n");
+    } else {
+        fprintf(f, "ca = %s/ca.pem\ncert = %s/%s.pem\nkey = %s/%s.key\n",
+                c->folders.pki, c->folders.pki, site->name, c->folders.pki,
+                site->name);
+    }
+    put_joins(f, c, site);
+    fprintf(f, "actor = echo\nactor = bench\n%s",
+            site == &c->sites[0] ? "actor = counter\n" : "");
+    if (ferror(f) != 0 || fclose(f) != 0) {
+        say_error("cannot write %.300s: %s", site->conf, strerror(errno));
+        return false;
+    }
+    return true;
+}
+
+/* ---- start and stop --------------------------------------------------------
+ */
+
+bool launch_start(struct site_files *site)
+{
+    char program[PATH_BYTES];
+    char flag[] = "--config";
+    char *argv[] = {program, flag, site->conf, NULL};
+
+    if (!process_find("motetd", program) ||
+        !process_start(argv, site->log, site->pid, &site->process)) {
+        return false;
+    }
+    site->running = true;
+    return true;
+}
+
+bool launch_stop(struct site_files *site, uint64_t grace_ns)
+{
+    enum { KILL_WAIT_S = 5 };
+    struct process *p = &site->process;
+
+    if (site->running && process_look(p)) {
+        if (p->stopped) {
+            (void)process_signal(p, SIGCONT);
+        }
+        (void)process_signal(p, SIGTERM);
+        if (!process_wait(p, grace_ns)) {
+            (void)process_signal(p, SIGKILL);
+            if (!process_wait(p, KILL_WAIT_S * 1000000000ULL)) {
+                say_error("%s: process %d does not end", site->name,
+                          (int)p->pid);
+                return false;
+            }
+        }
+    }
+    site->running = false;
+    (void)unlink(site->pid);
+    (void)unlink(site->socket);
+    return true;
+}
+
+void launch_log(const struct site_files *site)
+{
+    char text[LOG_TAIL_BYTES + 1];
+    FILE *f = fopen(site->log, "re");
+
+    if (f != NULL) {
+        (void)fseek(f, 0, SEEK_END);
+        long size = ftell(f);
+        (void)fseek(f, size > LOG_TAIL_BYTES ? size - LOG_TAIL_BYTES : 0,
+                    SEEK_SET);
+        size_t n = fread(text, 1, LOG_TAIL_BYTES, f);
+        fclose(f);
+        while (n > 0 && text[n - 1] == '\n') {
+            n--;
+        }
+        text[n] = '\0';
+        char *from = text + n;
+        for (int lines = 0; from > text; from--) {
+            if (from[-1] == '\n' && ++lines == LOG_LINES) {
+                break;
+            }
+        }
+        for (char *line = strtok(from, "\n"); line != NULL;
+             line = strtok(NULL, "\n")) {
+            fprintf(stderr, "    %s\n", line);
+        }
+    }
+    fprintf(stderr, "  log: %s\n", site->log);
+}

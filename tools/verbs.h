@@ -1,0 +1,38 @@
+#ifndef TOOLS_VERBS_H
+#define TOOLS_VERBS_H
+
+#include "options.h"
+
+/* The verbs, each in the file that its comment names. */
+extern const struct verb verb_up;     /* cmd_up.c */
+extern const struct verb verb_down;   /* cmd_down.c */
+extern const struct verb verb_status; /* cmd_status.c */
+
+extern const struct verb verb_site_list;    /* cmd_site_list.c */
+extern const struct verb verb_site_kill;    /* cmd_site.c */
+extern const struct verb verb_site_pause;   /* cmd_site.c */
+extern const struct verb verb_site_resume;  /* cmd_site.c */
+extern const struct verb verb_site_restart; /* cmd_site.c */
+extern const struct verb verb_site_add;     /* cmd_site.c */
+extern const struct verb verb_site_logs;    /* cmd_logs.c */
+
+extern const struct verb verb_port_list;  /* cmd_port.c */
+extern const struct verb verb_port_info;  /* cmd_port.c */
+extern const struct verb verb_group_list; /* cmd_group.c */
+extern const struct verb verb_group_info; /* cmd_group.c */
+extern const struct verb verb_link_list;  /* cmd_link.c */
+extern const struct verb verb_link_stats; /* cmd_link.c */
+
+extern const struct verb verb_send;    /* cmd_send.c */
+extern const struct verb verb_call;    /* cmd_call.c */
+extern const struct verb verb_receive; /* cmd_receive.c */
+extern const struct verb verb_watch;   /* cmd_watch.c */
+extern const struct verb verb_ping;    /* cmd_ping.c */
+
+extern const struct verb verb_bench_call;  /* cmd_bench.c */
+extern const struct verb verb_bench_send;  /* cmd_bench.c */
+extern const struct verb verb_bench_ports; /* cmd_bench.c */
+
+extern const struct verb verb_version; /* cmd_version.c */
+
+#endif
