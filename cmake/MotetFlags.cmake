@@ -85,6 +85,14 @@ elseif(MOTET_KIND STREQUAL "release")
     -fno-strict-aliasing
     -fstrict-flex-arrays=3)
   add_compile_options(-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
+  # The machines are small functions in many files: seen as a whole they are a
+  # tenth faster. The objects keep ordinary code too, for the checks.
+  include(CheckIPOSupported)
+  check_ipo_supported(RESULT ipo LANGUAGES C)
+  if(ipo)
+    set(CMAKE_INTERPROCEDURAL_OPTIMIZATION ON)
+    motet_flags_if_known(-ffat-lto-objects)
+  endif()
   motet_link_flags_if_known(-Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack
                             -Wl,--as-needed -Wl,--gc-sections)
 else()
