@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "client.h"
+#include "nucleus/base/ui.h"
 
 enum {
     FOLDERS_MAX = 4096, /* clusters, and sites of one, that are looked at */
@@ -169,6 +170,10 @@ int where_connect(const char *where, enum motet_err *err)
         return connect_to(where, err);
     }
     const char *slash = where != NULL ? strchr(where, '/') : NULL;
+    if (slash == NULL && where != NULL && !ui_name_ok(where)) {
+        *err = MOTET_E_INVALID;
+        return -1;
+    }
     if (slash == NULL) {
         const char *named = setting("MOTET_CLUSTER");
         return named != NULL ? connect_one(named, where, err)

@@ -215,7 +215,7 @@ MOTET_API MOTET_MUST_USE enum motet_err motet_send(struct motet_port *from,
                                                    int64_t timeout_ms);
 
 /** Likewise; where there is no room it returns AGAIN at once, and
- * MOTET_EVENT_ROOM follows when there is. */
+ * MOTET_EVENT_ROOM follows when half of the queue is free. */
 MOTET_API MOTET_MUST_USE enum motet_err motet_try_send(struct motet_port *from,
                                                        struct motet_dest to,
                                                        struct motet_out out,
