@@ -1,3 +1,4 @@
+#include "nucleus/core/nucleus.h"
 #include "nucleus/core/objects.h"
 #include "nucleus_world.h"
 

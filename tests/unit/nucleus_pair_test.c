@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "nucleus/core/nucleus.h"
 #include "nucleus_world.h"
 
 /* Local and remote are the same to a program: each story is played twice, with

@@ -1,3 +1,4 @@
+#include "nucleus/core/nucleus.h"
 #include "nucleus_model.h"
 
 /* Random operations against one nucleus with tiny limits, beside a network that

@@ -1,3 +1,4 @@
+#include "nucleus/core/nucleus.h"
 #include "nucleus_world.h"
 
 TestSuite(nucleus_queue, .timeout = 10);

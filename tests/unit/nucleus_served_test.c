@@ -1,3 +1,4 @@
+#include "nucleus/core/nucleus.h"
 #include "nucleus_scene.h"
 
 TestSuite(nucleus_served, .timeout = 10);

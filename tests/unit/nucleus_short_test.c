@@ -1,3 +1,4 @@
+#include "nucleus/core/nucleus.h"
 #include "nucleus_world.h"
 
 /* At the memory cap the queue of effects does not grow. What must not be lost
