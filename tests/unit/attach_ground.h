@@ -40,9 +40,9 @@ struct ground {
     struct attach_limits limits;
     uint32_t queue_msgs_max; /* of the site's ports, 0: the default */
     uint32_t incarnation;
-    char dir[64];
+    char dir[48];
     char path[108];
-    char runtime[64]; /* for $MOTET_RUNTIME_DIR */
+    char runtime[32]; /* for $MOTET_RUNTIME_DIR */
     pthread_mutex_t lock;
     uint32_t log_lines;
     char last_log[256];
