@@ -33,6 +33,18 @@ static void certain(struct sflow *f)
     f->await = false;
 }
 
+/* Whether GONE says that nothing in flight was taken. It does not where a
+ * record was lost; nor where one found no room, if the BIND may have come
+ * twice: the other time there may have been room. */
+static bool is_certain(const struct sflow *f, const struct net_ack *a)
+{
+    const struct conn *c = f->peer->conns[f->lane];
+    if (a->status == MOTET_E_LIMIT && c != NULL && c->datagram) {
+        return false;
+    }
+    return a->status != MOTET_E_MAYBE_LOST;
+}
+
 /* No such port there, or no record of the flow. */
 static void gone(struct netmgr *n, struct sflow *f, const struct net_ack *a)
 {
@@ -48,7 +60,7 @@ static void gone(struct netmgr *n, struct sflow *f, const struct net_ack *a)
         return;
     }
     enum motet_err err = reason(a->status);
-    sflow_settle_all(n, f, err, err);
+    sflow_settle_all(n, f, is_certain(f, a) ? err : MOTET_E_MAYBE_LOST, err);
     sflow_drop_voids(n, f); /* nobody there waits for them */
     sflow_tidy(n, f);
 }
@@ -114,7 +126,7 @@ bool answer_ack(struct netmgr *n, struct peer *p, const struct net_ack *a)
     sflow_accepted(n, f, a->next);
     if ((a->flags & NET_ACK_GONE) != 0) {
         f->await = false;
-        if (a->status != MOTET_E_MAYBE_LOST) {
+        if (is_certain(f, a)) {
             certain(f);
         }
         gone(n, f, a);

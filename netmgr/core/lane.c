@@ -122,7 +122,7 @@ static bool emit_bind(struct netmgr *n, struct sflow *f, const struct conn *c)
     e->frame.u.bind = (struct net_bind){
         .handle = f->handle,
         .returning = f->returning,
-        .resume = f->await,
+        .resume = f->hi > f->una,
         .src = f->src,
         .dst = f->dst,
         .pi = f->pi,
