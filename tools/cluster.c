@@ -124,14 +124,21 @@ static bool read_folder(struct cluster *c, DIR *dir)
     return true;
 }
 
-void cluster_look(struct cluster *c)
+void cluster_count(struct cluster *c)
 {
     c->running = 0;
     for (size_t i = 0; i < c->count; i++) {
+        c->running += c->sites[i].running ? 1 : 0;
+    }
+}
+
+void cluster_look(struct cluster *c)
+{
+    for (size_t i = 0; i < c->count; i++) {
         struct site_files *s = &c->sites[i];
         s->running = process_read(s->pid, &s->process);
-        c->running += s->running ? 1 : 0;
     }
+    cluster_count(c);
 }
 
 bool cluster_open(struct cluster *c, const char *name)

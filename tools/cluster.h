@@ -43,6 +43,10 @@ void cluster_close(struct cluster *c);
 /** Looks again which processes run. */
 void cluster_look(struct cluster *c);
 
+/** Counts those that are held to run, without a look: one that was started and
+ * ended at once is missed, not forgotten. */
+void cluster_count(struct cluster *c);
+
 /**
  * The cluster that is meant: -c, MOTET_CLUSTER, the only one that runs; with
  * `stopped`, one that does not run will do.

@@ -140,7 +140,7 @@ static enum exit_code restart_run(char **args, unsigned count)
         cluster_close(&c);
         return EXIT_FAILED;
     }
-    cluster_look(&c);
+    cluster_count(&c);
     code = wait_joined(&c, site);
     cluster_close(&c);
     return code;
@@ -185,7 +185,7 @@ static enum exit_code add(struct cluster *c, const char *name)
         (void)unlink(site->conf);
         return EXIT_FAILED;
     }
-    cluster_look(c);
+    cluster_count(c);
     enum exit_code code = wait_joined(c, site);
     if (code == EXIT_FAILED) {
         (void)launch_stop(site, 0);

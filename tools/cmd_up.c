@@ -225,7 +225,7 @@ static enum exit_code bring_up(struct cluster *c)
         undo(&d);
         return EXIT_FAILED;
     }
-    cluster_look(c);
+    cluster_count(c);
     return interrupted ? stopped(&d) : wait_all(&d);
 }
 
