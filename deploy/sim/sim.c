@@ -17,9 +17,12 @@ static const uint64_t agree_max_ns = 12 * SECOND;
  * doubt itself (Lifeguard). */
 static const uint64_t agree_core_max_ns = 30 * SECOND;
 static const uint64_t settle_ns = 20 * SECOND; /* for all that is pending */
-static const uint64_t look_ns = 100 * MS;      /* between two looks */
-static const uint64_t inspect_ns = 500 * MS;   /* between two, of queues */
-static const uint64_t late_ns = 10 * MS;       /* P1, P4 */
+/* Where tables are tiny, who waits for a place in them waits until records of
+ * others are forgotten: up to 60 s. */
+static const uint64_t settle_tight_ns = 150 * SECOND;
+static const uint64_t look_ns = 100 * MS;    /* between two looks */
+static const uint64_t inspect_ns = 500 * MS; /* between two, of queues */
+static const uint64_t late_ns = 10 * MS;     /* P1, P4 */
 
 #define TEXT(name, text) [SIM_FAULT_##name] = text,
 static const char *const fault_names[SIM_FAULT_COUNT] = {SIM_FAULTS(TEXT)};
@@ -271,7 +274,7 @@ static void play(struct world *w)
     work_drain(w->work);
     await_agreement(w);
     work_probe(w->work);
-    world_run(w, w->now_ns + settle_ns);
+    world_run(w, w->now_ns + (w->tuning.tight ? settle_tight_ns : settle_ns));
     look(w);
     if (check_views_differ(w->check) > 0) {
         check_accuse(w->check, 8, w->now_ns, 0, "the views differ at the end");
