@@ -134,9 +134,11 @@ static void pump_calls(struct motet_self *self, struct bench *b)
            issue_call(self, b, b->next_due_ns)) {
         b->next_due_ns += 1000000000 / b->rate;
     }
-    uint64_t wait = b->next_due_ns > now ? b->next_due_ns - now : 0;
-    enum motet_err err = motet_actor_timer(self, TIMER_RATE, wait);
-    (void)err; /* one timer of 64 */
+    if (b->next_due_ns > now) { /* else the window is full: a reply goes on */
+        enum motet_err err =
+            motet_actor_timer(self, TIMER_RATE, b->next_due_ns - now);
+        (void)err; /* one timer of 64 */
+    }
 }
 
 static void on_call_done(struct motet_self *self, struct bench *b,
@@ -158,7 +160,7 @@ static void on_call_done(struct motet_self *self, struct bench *b,
         if (b->in_flight == 0) {
             finish(self, b);
         }
-    } else if (b->rate == 0) {
+    } else {
         pump_calls(self, b);
     }
 }

@@ -253,11 +253,14 @@ static void run_event(struct site *s, const struct nuc_effect *e)
     }
 }
 
+/* Those that were due when it began: one armed on the way waits for the next
+ * tick, or an actor that asks for no delay would stop the loop. */
 static void run_timers(struct site *s)
 {
+    uint32_t most = s->timers.count;
     struct deadline *d;
 
-    while ((d = deadlines_pop(&s->timers, s->now_ns)) != NULL) {
+    while (most-- > 0 && (d = deadlines_pop(&s->timers, s->now_ns)) != NULL) {
         struct actor_timer *t = CONTAINER_OF(d, struct actor_timer, deadline);
         struct motet_self *a = t->self;
         uint64_t id = t->id;
