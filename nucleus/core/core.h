@@ -204,7 +204,7 @@ void parcel_accepted(struct nucleus *n, struct parcel *q);
 void parcel_unwait(struct nucleus *n, struct parcel *q);
 /** Likewise, for good. */
 void parcel_give_up(struct nucleus *n, struct parcel *q, enum motet_err err);
-/** Its deadline came: PARKED or WAITING. */
+/** Its deadline came: PARKED, WAITING or STALLED. */
 void parcel_expired(struct nucleus *n, struct parcel *q);
 /** Sends a message of the nucleus itself from a port here, at the memory cap
  * without a parcel, that is: without another try. Takes msg->data. */

@@ -213,6 +213,7 @@ static enum motet_err reply_away(struct nucleus *n, const struct held *h,
     q->dst = h->msg.reply_to;
     q->msg = *reply;
     q->wait = true;
+    q->deadline_ns = h->deadline_ns; /* after which nobody waits for it */
     parcel_to_net(n, q);
     return MOTET_OK;
 }

@@ -54,10 +54,22 @@ static struct port *entry(struct nucleus *n, const struct nuc_in *in,
     return p;
 }
 
+/* Whether a port was of a life of its site that is over. What it sent comes too
+ * late: its end was told. */
+static bool ghost(const struct nucleus *n, struct motet_ui ui)
+{
+    const struct peer *p = peer_get(n, ui_site(ui));
+    const uint32_t incarnation = ui_incarnation(ui);
+    return p != NULL && incarnation != 0 && incarnation <= p->dead;
+}
+
 static enum motet_err take_send(struct nucleus *n, const struct nuc_in *in,
                                 struct nuc_out *out)
 {
     enum motet_err err;
+    if (ghost(n, in->src)) {
+        return MOTET_E_SITE_DEAD;
+    }
     struct port *p = entry(n, in, &err);
     return p != NULL ? accept(n, p, in, NULL, out) : err;
 }
@@ -98,6 +110,9 @@ static enum motet_err take_request(struct nucleus *n, const struct nuc_in *in,
     struct call *c;
     if (!caller_ok(in->msg.reply_to) || in->msg.call == 0) {
         return MOTET_E_PROTOCOL;
+    }
+    if (ghost(n, in->src) || ghost(n, in->msg.reply_to)) {
+        return MOTET_E_SITE_DEAD;
     }
     struct port *p = entry(n, in, &err);
     if (p == NULL) {
@@ -214,6 +229,9 @@ static enum motet_err take_watch(struct nucleus *n, const struct nuc_in *in,
     }
     if (!caller_ok(in->src)) {
         return MOTET_E_PROTOCOL;
+    }
+    if (ghost(n, in->src)) {
+        return MOTET_E_SITE_DEAD;
     }
     const enum motet_err err = watcher_new(n, p, in->src, in->msg.call);
     if (err == MOTET_OK) {

@@ -17,7 +17,7 @@ enum {
     FX_CHUNK = 64,     /* effects in a chunk */
     PEERS_MAX = 65536, /* sites known or waited for */
     PARCELS_MAX = 1 << 22, /* messages queued, parked, on their way out */
-    WATCH_RETRY_MS = 1000, /* until a watch is asked for again */
+    RETRY_MS = 1000,       /* until what the network refused is tried again */
     INNER_RETRY_MS = 100,  /* until a reply or news are handed on again */
 };
 
@@ -139,7 +139,7 @@ struct parcel {
     uint64_t order; /* of arrival on this site, over all ports */
     uint64_t queued_ns;
     uint64_t deadline_ns;
-    struct deadline timer; /* PARKED, WAITING */
+    struct deadline timer; /* PARKED, WAITING, STALLED */
     struct fanout *fanout;
     struct call *call;
     struct held *held; /* a request for a port here; or one forwarded */

@@ -127,24 +127,6 @@ void parcel_give_up(struct nucleus *n, struct parcel *q, enum motet_err err)
     group_unwant(n, g);
 }
 
-void parcel_expired(struct nucleus *n, struct parcel *q)
-{
-    if (q->state == PARCEL_WAITING) {
-        parcel_give_up(n, q, MOTET_E_NO_MEMBER);
-        return;
-    }
-    if (q->state == PARCEL_STALLED) {
-        list_remove(&q->node);
-        parcel_to_net(n, q);
-        return;
-    }
-    CHECK(q->state == PARCEL_PARKED);
-    struct port *p = q->port;
-    queue_remove(n, q);
-    parcel_settle(n, q, MOTET_E_FULL);
-    queue_work(n, p);
-}
-
 void parcel_inner(struct nucleus *n, struct motet_ui src, struct motet_ui dst,
                   const struct msg *msg)
 {
@@ -166,6 +148,29 @@ void parcel_inner(struct nucleus *n, struct motet_ui src, struct motet_ui dst,
     e->wait = true;
 }
 
+static bool retry_at(struct nucleus *n, struct parcel *q)
+{
+    const uint64_t at_ns = n->now_ns + RETRY_MS * NS_PER_MS;
+    return at_ns < q->deadline_ns && deadline_set(&n->timers, &q->timer, at_ns);
+}
+
+/* Until NUC_NET_ROOM_FOR, or until there may be room for one more flow. */
+static bool stall(struct nucleus *n, struct parcel *q, bool told)
+{
+    enum motet_err err;
+    struct peer *p = peer_want(n, ui_site(q->dst), &err);
+    if (p == NULL) {
+        return false;
+    }
+    if (!told && !retry_at(n, q)) {
+        peer_unwant(n, p);
+        return false;
+    }
+    q->state = PARCEL_STALLED;
+    list_append(&p->stalled, &q->node);
+    return true;
+}
+
 /* The network manager had no room, or lost sight of it. @return false if that
  * is final */
 static bool again(struct nucleus *n, struct parcel *q, enum motet_err err)
@@ -173,30 +178,59 @@ static bool again(struct nucleus *n, struct parcel *q, enum motet_err err)
     if (!keeps(q)) {
         return false;
     }
-    if (err == MOTET_E_MAYBE_LOST && q->token < LOST_TRIES_MAX) {
+    switch ((int)err) {
+    case MOTET_E_AGAIN:
+        return stall(n, q, true);
+    case MOTET_E_LIMIT:
+    case MOTET_E_NO_MEMORY:
+    case MOTET_E_FULL:
+    case MOTET_E_UNREACHABLE:
+        return q->role == PARCEL_INNER && stall(n, q, false);
+    case MOTET_E_MAYBE_LOST:
         /* All of these may arrive twice without harm. */
+        if (q->token == LOST_TRIES_MAX) {
+            return false;
+        }
         q->token++;
         parcel_to_net(n, q);
         return true;
-    }
-    const bool told = err == MOTET_E_AGAIN; /* when there is room */
-    const bool full = err == MOTET_E_LIMIT || err == MOTET_E_NO_MEMORY ||
-                      err == MOTET_E_MAYBE_LOST;
-    if (!told && (!full || q->role == PARCEL_WATCH)) {
-        return false; /* a watch asks again by itself */
-    }
-    struct peer *p = peer_want(n, ui_site(q->dst), &err);
-    if (p == NULL) {
+    default:
         return false;
     }
-    const uint64_t at_ns = n->now_ns + INNER_RETRY_MS * NS_PER_MS;
-    if (!told && !deadline_set(&n->timers, &q->timer, at_ns)) {
+}
+
+/* No longer stalled. */
+static void unstall(struct nucleus *n, struct parcel *q)
+{
+    list_remove(&q->node);
+    deadline_clear(&n->timers, &q->timer);
+    parcel_to_net(n, q);
+    struct peer *p = peer_get(n, ui_site(q->dst));
+    if (p != NULL) {
         peer_unwant(n, p);
-        return false;
     }
-    q->state = PARCEL_STALLED;
-    list_append(&p->stalled, &q->node);
-    return true;
+}
+
+void parcel_expired(struct nucleus *n, struct parcel *q)
+{
+    if (q->state == PARCEL_WAITING) {
+        parcel_give_up(n, q, MOTET_E_NO_MEMBER);
+        return;
+    }
+    if (q->state == PARCEL_STALLED) {
+        list_remove(&q->node);
+        parcel_to_net(n, q);
+        return;
+    }
+    if (q->state == PARCEL_STALLED) {
+        unstall(n, q);
+        return;
+    }
+    CHECK(q->state == PARCEL_PARKED);
+    struct port *p = q->port;
+    queue_remove(n, q);
+    parcel_settle(n, q, MOTET_E_FULL);
+    queue_work(n, p);
 }
 
 enum motet_err net_outcome(struct nucleus *n, const struct nuc_in *in,

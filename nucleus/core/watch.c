@@ -101,7 +101,7 @@ static bool ask(struct nucleus *n, struct watch *w)
  * is gone. */
 static void ask_later(struct nucleus *n, struct watch *w)
 {
-    const uint64_t at_ns = n->now_ns + WATCH_RETRY_MS * NS_PER_MS;
+    const uint64_t at_ns = n->now_ns + RETRY_MS * NS_PER_MS;
     if (!deadline_set(&n->timers, &w->timer, at_ns)) {
         watch_fire(n, w, MOTET_NEWS_SITE_DEAD);
     }

@@ -267,9 +267,9 @@ static void op_group(struct prop *p)
 static void op_settle(struct prop *p)
 {
     static const enum motet_err outcomes[] = {
-        MOTET_OK,        MOTET_OK,           MOTET_OK,
-        MOTET_OK,        MOTET_E_NO_PORT,    MOTET_E_AGAIN,
-        MOTET_E_TIMEOUT, MOTET_E_MAYBE_LOST, MOTET_E_MAYBE_TIMEOUT,
+        MOTET_OK,      MOTET_OK,           MOTET_OK,      MOTET_OK,
+        MOTET_OK,      MOTET_E_NO_PORT,    MOTET_E_AGAIN, MOTET_E_TIMEOUT,
+        MOTET_E_LIMIT, MOTET_E_MAYBE_LOST, MOTET_E_FULL,  MOTET_E_MAYBE_TIMEOUT,
     };
     for (int i = 0; i < 3 && p->flight_count > 0; i++) {
         settle(p, (uint32_t)below(p, p->flight_count),

@@ -110,6 +110,46 @@ Test(nucleus_served, a_stalled_reply_is_sent_again)
     scene_fini(&s);
 }
 
+Test(nucleus_served, a_refused_reply_is_tried_again_in_time)
+{
+    static struct scene s;
+    scene_init(&s, true, 0);
+    cr_assert_eq(ask(&s, request(5, 2500)), MOTET_OK);
+    cr_assert_eq(
+        world_reply(&s.w, s.server, world_one(&s.w, NUC_DELIVER)->held),
+        MOTET_OK);
+    const uint64_t t = ticket(&s);
+    for (uint32_t tries = 1; tries <= 2; tries++) {
+        cr_assert_eq(world_outcome(&s.w, t, MOTET_E_LIMIT), MOTET_OK);
+        cr_expect_eq(world_seen(&s.w, NUC_TO_NET), tries);
+        world_pass(&s.w, UINT64_C(1000) * WORLD_MS);
+        cr_expect_eq(world_seen(&s.w, NUC_TO_NET), tries + 1);
+    }
+    cr_assert_eq(world_outcome(&s.w, t, MOTET_E_LIMIT), MOTET_OK);
+    world_pass(&s.w, UINT64_C(1000) * WORLD_MS);
+    cr_expect_eq(world_seen(&s.w, NUC_TO_NET), 3, "nobody waits any more");
+    scene_fini(&s);
+}
+
+/* The end of a site was told: nothing comes from it after that. */
+Test(nucleus_served, the_dead_are_not_heard)
+{
+    static struct scene s;
+    scene_init(&s, true, 0);
+    cr_assert_eq(world_site(&s.w, WORLD_PEER, 1, NUC_SITE_DEAD), MOTET_OK);
+    cr_expect_eq(ask(&s, request(5, 0)), MOTET_E_SITE_DEAD);
+    cr_expect_eq(world_deliver_send(&s.w, world_far(1), s.in),
+                 MOTET_E_SITE_DEAD);
+    const struct msg m = {.kind = MSG_WATCH, .call = 1};
+    cr_expect_eq(world_deliver(&s.w, world_far(1), s.in, m), MOTET_E_SITE_DEAD);
+    const struct motet_ui newer = ui_make(WORLD_PEER, 2, UI_PORT, 1);
+    cr_expect_eq(world_deliver_send(&s.w, newer, s.in), MOTET_OK);
+    struct msg by_dead = request(6, 0);
+    cr_expect_eq(world_deliver(&s.w, newer, s.in, by_dead), MOTET_E_SITE_DEAD,
+                 "forwarded for a caller that is dead");
+    scene_fini(&s);
+}
+
 Test(nucleus_served, a_queued_request_is_too_late)
 {
     static struct scene s;
