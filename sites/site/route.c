@@ -424,6 +424,23 @@ static void site_gone(struct site *s, const struct member_effect *e)
                                      .state = state});
 }
 
+/* A life of it is known: those before are over, even if membership was never
+ * told of them. The directory may have been, by a site that was behind. */
+static void site_lives(struct site *s, const struct member_effect *e)
+{
+    enum motet_err err =
+        tell_directory(s, &(struct dir_in){.kind = DIR_IN_GONE,
+                                           .site = e->site,
+                                           .incarnation = e->incarnation - 1});
+    (void)err; /* only PUBLISH fails */
+    tell_nucleus(s, &(struct nuc_in){.kind = NUC_SITE,
+                                     .site = e->site,
+                                     .incarnation = e->incarnation,
+                                     .state = e->state == MEMBER_SUSPECT
+                                                  ? NUC_SITE_UNREACHABLE
+                                                  : NUC_SITE_REACHABLE});
+}
+
 static void on_member_state(struct site *s, const struct member_effect *e)
 {
     struct site_log *l =
@@ -437,13 +454,7 @@ static void on_member_state(struct site *s, const struct member_effect *e)
         if (e->state == MEMBER_DEAD || e->state == MEMBER_LEFT) {
             site_gone(s, e);
         } else {
-            tell_nucleus(s,
-                         &(struct nuc_in){.kind = NUC_SITE,
-                                          .site = e->site,
-                                          .incarnation = e->incarnation,
-                                          .state = e->state == MEMBER_SUSPECT
-                                                       ? NUC_SITE_UNREACHABLE
-                                                       : NUC_SITE_REACHABLE});
+            site_lives(s, e);
         }
     }
     view.view_sites = members_alive(s->members, &view.view_lowest);
