@@ -17,10 +17,12 @@
 
 enum {
     ACTORS_MAX = 32,
-    STALL_MS = 250,   /* a turn later than this is told to membership */
-    LEAVE_MS = 1000,  /* time for what was written when leaving */
-    STATUS_MS = 1000, /* between looks at READY and STATUS */
-    DIAL_BITS = 48,   /* of a dial's number; above it, which life dialed */
+    STALL_MS = 250,     /* a turn later than this is told to membership */
+    LEAVE_MS = 1000,    /* time for what was written when leaving */
+    STATUS_MS = 1000,   /* between looks at READY and STATUS */
+    DIAL_BITS = 48,     /* of a dial's number; above it, which life dialed */
+    WORK_BYTES = 24576, /* read, then answered before more is read: so the two
+                         * ends of a stream work at the same time */
 };
 
 struct host_spawn {
@@ -50,6 +52,7 @@ struct host {
     uint64_t watchdog_at_ms;
     uint32_t least; /* incarnation to be reborn with */
     uint32_t lives; /* from 1 */
+    size_t fed;     /* bytes read since the site last worked */
     uint32_t stops;
     bool rebirth;
     bool ready;
@@ -242,6 +245,15 @@ static void look_for_stall(struct host *h, uint64_t now_ns)
     }
 }
 
+static void work(struct host *h)
+{
+    h->fed = 0;
+    feed(h, &(struct site_in){.kind = SITE_IN_TICK});
+    drain(h);
+    attach_flush(h->attach);
+    transport_flush(h->transport);
+}
+
 /* The end of a turn, just before the loop would sleep. */
 static void on_turn(uv_prepare_t *p)
 {
@@ -251,14 +263,11 @@ static void on_turn(uv_prepare_t *p)
         return;
     }
     look_for_stall(h, uv_hrtime());
-    feed(h, &(struct site_in){.kind = SITE_IN_TICK});
-    drain(h);
+    work(h);
     if (h->rebirth && h->stops == 0) {
         be_reborn(h);
     }
-    attach_flush(h->attach);
     if (h->site != NULL) {
-        transport_flush(h->transport);
         arm(h, uv_hrtime());
     }
 }
@@ -284,9 +293,15 @@ static void on_up(void *ctx, uint64_t conn, uint64_t peer, uint64_t dial,
 
 static void on_bytes(void *ctx, uint64_t conn, const uint8_t *data, size_t size)
 {
-    feed(ctx,
+    struct host *h = ctx;
+
+    feed(h,
          &(struct site_in){
              .kind = SITE_IN_BYTES, .conn = conn, .bytes = data, .size = size});
+    h->fed += size;
+    if (h->fed >= WORK_BYTES && h->site != NULL && h->end == HOST_RUNNING) {
+        work(h);
+    }
 }
 
 static void on_drained(void *ctx, uint64_t conn, size_t size)
