@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -24,6 +25,9 @@ MOTETD = BIN / "motetd"
 # Instrumented builds are slower; what is promised in seconds is measured with
 # the release build.
 PATIENCE = 30
+
+# As CHECK, the sanitizers and glibc say it.
+FAULT = re.compile(r"check failed|Sanitizer: |runtime error:|corrupted")
 
 
 def kill_by_files(folder):
@@ -94,6 +98,14 @@ class Lab:
             LC_ALL="C.UTF-8",
         )
         self.children = []
+        self.faults = set()  # lines of logs that no motetd may write
+
+    def look_for_faults(self):
+        """Before logs are removed: what sanitizers and CHECK wrote there."""
+        for log in pathlib.Path(self.folder).rglob("*.log"):
+            for line in log.read_text(errors="replace").splitlines():
+                if FAULT.search(line):
+                    self.faults.add(f"{log.name}: {line}")
 
     def close(self):
         for child in self.children:
@@ -101,16 +113,21 @@ class Lab:
                 child.kill()
             child.communicate()
         kill_by_files(self.folder)
+        self.look_for_faults()
         os.close(self.guard)  # the guard removes the folder
         deadline = time.monotonic() + 5
         while os.path.exists(self.folder) and time.monotonic() < deadline:
             time.sleep(0.02)
+        if self.faults:
+            raise AssertionError("\n".join(sorted(self.faults)))
 
     # ---- commands
 
     def motet(self, *args, stdin=None, timeout=60, env=None):
         """Runs a command to its end; `timeout` guards against a hang."""
         args = [str(a) for a in args]
+        if "--purge" in args:
+            self.look_for_faults()
         done = subprocess.run(
             [str(MOTET), *args], env={**self.env, **(env or {})},
             input=b"" if stdin is None else stdin,
