@@ -107,8 +107,8 @@ void motet_port_delete(struct motet_port *port)
     struct motet *m = port->motet;
     struct request r;
     struct attach_frame f = {.op = ATTACH_PORT_END, .port = port->cap.ui};
-    receive_forget(m,
-                   port->cap.ui); /* while the site still knows their calls */
+    /* While the site still knows the calls among them. */
+    receive_forget(m, port->cap.ui);
     /* An error says that it has ended before. */
     const enum motet_err err = request_ask(m, &f, &r);
     (void)err;

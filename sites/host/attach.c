@@ -133,10 +133,10 @@ void peer_end(struct peer *p, enum motet_news news, const char *why)
         }
         uv_idle_start(&p->server->idle, on_idle);
     }
-    peer_release(p);
     if (why != NULL) {
         log_end(p, why);
     }
+    peer_release(p);
 }
 
 /* ---- events -------------------------------------------------------------

@@ -326,12 +326,15 @@ Test(attach, a_bye_is_no_crash)
     struct motet_port *from = ground_port(m, NULL);
     struct motet_msg msg;
     uint64_t watch;
-    int fd = raw_greeted(&g);
+    const int fd = raw_greeted(&g);
     OK(motet_watch(from, raw_port(fd), &watch));
-    /* With an answer that it does not read, and gone at once. */
+    /* With an answer that it has not read, and gone before it is heard. */
     raw_say(fd, &(struct attach_frame){.op = ATTACH_PORT_NEW, .id = 3});
+    cr_assert(raw_ready(fd, 5000));
+    ground_tell(&g, GROUND_FREEZE);
     raw_say(fd, &(struct attach_frame){.op = ATTACH_BYE, .id = 4});
     close(fd);
+    ground_thaw(&g);
     OK(motet_receive(from, &msg, 1000));
     cr_expect_eq(msg.news, MOTET_NEWS_CLOSED);
     motet_detach(m);

@@ -267,6 +267,7 @@ Test(libmotet_end, a_descriptor_for_foreign_loops)
     OK(motet_send_start(port, motet_to("nobody"), text("x"), 1000, 3));
     cr_expect(readable(fd, 1000));
     OK(motet_dispatch(m));
+    cr_expect(readable(fd, 0), "the event waits");
     OK(motet_event(m, &event, 0));
     cr_expect_eq(event.err, MOTET_E_NO_MEMBER);
     cr_expect_eq(event.token, 3);

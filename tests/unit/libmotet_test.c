@@ -102,6 +102,14 @@ Test(libmotet, arguments_are_refused)
     ERR(motet_send(port, motet_to_ui(ui),
                    motet_body(NULL, motet_body_max(m) + 1), 0),
         MOTET_E_TOO_BIG);
+    ERR(motet_send(port, motet_to_ui(ui), motet_body(NULL, (1ULL << 32) + 1),
+                   0),
+        MOTET_E_TOO_BIG);
+    parts[0].size = SIZE_MAX;
+    parts[1].size = 2;
+    ERR(motet_sendv(port, motet_to_ui(ui), (struct motet_bytes){0}, parts, 2,
+                    0),
+        MOTET_E_TOO_BIG);
     ERR(motet_prefetch(m, 129), MOTET_E_INVALID);
     ERR(motet_cancel(m, 99), MOTET_E_STATE);
     cr_expect_neq(motet_send(port, motet_to("a b"), text("x"), 0), MOTET_OK,
@@ -307,6 +315,16 @@ Test(libmotet, a_disabled_port_waits_and_a_first_one_comes_first)
     ERR(motet_receive_any(m, &msg, 0), MOTET_E_TIMEOUT);
     OK(motet_receive(off, &msg, 0));
     cr_expect(says(&msg, "off"));
+
+    /* It came before the port was disabled: it waits as well. */
+    struct motet_ui nobody;
+    OK(motet_prefetch(m, 2));
+    OK(motet_send(off, motet_to_ui(motet_port_ui(low)), text("low"), 0));
+    ERR(motet_actor_find(m, "nobody", &nobody), MOTET_E_NO_ACTOR);
+    OK(motet_port_disable(low));
+    ERR(motet_receive_any(m, &msg, 0), MOTET_E_TIMEOUT);
+    OK(motet_receive(low, &msg, 0));
+    cr_expect(says(&msg, "low"));
     motet_detach(m);
     ground_stop(&g);
 }
