@@ -215,6 +215,34 @@ Test(netmgr_hello, an_older_incarnation_is_stale)
     one_free(&o);
 }
 
+Test(netmgr_hello, three_seconds_without_an_answer)
+{
+    struct one o;
+    one_session(one_new(&o));
+    for (int i = 0; i < 5; i++) {
+        one_wait(&o, 500);
+        cr_assert(one_effect(&o, NET_CLOSE, 0) == NULL);
+    }
+    one_wait(&o, 500);
+    cr_assert_eq(one_effect(&o, NET_CLOSE, 0)->e.conn, 1);
+    one_wait(&o, 100);
+    cr_assert_eq(one_effect(&o, NET_SESSION, 0)->e.up, false);
+    one_free(&o);
+}
+
+Test(netmgr_hello, a_late_loop_blames_nobody)
+{
+    struct one o;
+    one_session(one_new(&o));
+    one_wait(&o, 20000);
+    cr_assert(one_effect(&o, NET_CLOSE, 0) == NULL);
+    for (int i = 0; i < 6; i++) {
+        one_wait(&o, 500);
+    }
+    cr_assert(one_effect(&o, NET_CLOSE, 0) != NULL);
+    one_free(&o);
+}
+
 static void declare_dead(struct one *o, uint32_t incarnation)
 {
     cr_assert_eq(one_step(o, (struct net_in){.kind = NET_IN_DEAD,

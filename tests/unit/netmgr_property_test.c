@@ -251,7 +251,7 @@ static void run(const struct mix *mix, uint64_t seeds)
 
 Test(netmgr_property, streams)
 {
-    run(&(struct mix){.name = "streams", .sites = 2, .turns = 1500}, 60);
+    run(&(struct mix){.name = "streams", .sites = 2, .turns = 1500}, 20);
 }
 
 Test(netmgr_property, datagrams)
@@ -259,7 +259,7 @@ Test(netmgr_property, datagrams)
     run(
         &(struct mix){
             .name = "datagrams", .sites = 2, .turns = 1000, .datagram = true},
-        60);
+        20);
 }
 
 Test(netmgr_property, crashes)
@@ -269,10 +269,10 @@ Test(netmgr_property, crashes)
                       .turns = 1500,
                       .crashes = true,
                       .port_ends = true};
-    run(&mix, 60);
+    run(&mix, 20);
     mix.datagram = true;
     mix.name = "crashes, datagrams";
-    run(&mix, 40);
+    run(&mix, 12);
 }
 
 Test(netmgr_property, little_memory)
@@ -281,7 +281,7 @@ Test(netmgr_property, little_memory)
                       .sites = 2,
                       .turns = 1000,
                       .little_memory = true};
-    run(&mix, 60);
+    run(&mix, 20);
 }
 
 Test(netmgr_property, small_limits)
@@ -291,8 +291,8 @@ Test(netmgr_property, small_limits)
                       .turns = 1000,
                       .crashes = true,
                       .small_limits = true};
-    run(&mix, 60);
+    run(&mix, 20);
     mix.datagram = true;
     mix.name = "small limits, datagrams";
-    run(&mix, 40);
+    run(&mix, 12);
 }

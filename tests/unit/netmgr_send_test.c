@@ -318,6 +318,45 @@ Test(netmgr_send, resumption)
     one_free(&o);
 }
 
+Test(netmgr_send, what_was_lost_with_a_connection_is_certain_again)
+{
+    struct one o;
+    session(&o);
+    cr_assert_eq(one_send(&o, 1, 1, 0), MOTET_OK);
+    one_flush(&o);
+    uint64_t b = base(&o);
+    break_and_resume(&o);
+    one_give(&o, 2,
+             (struct net_frame){
+                 .kind = NET_ACK,
+                 .u = {.ack = {.handle = handle(&o), .next = b}},
+             });
+    struct net_in in = {.kind = NET_IN_CANCEL, .ticket = 1};
+    cr_assert_eq(one_step(&o, in), MOTET_OK);
+    cr_assert_eq(one_outcome(&o, 1), MOTET_E_CANCELLED);
+    one_free(&o);
+}
+
+Test(netmgr_send, an_ack_that_was_overtaken)
+{
+    struct one o;
+    session(&o);
+    cr_assert_eq(one_send(&o, 1, 1, 0), MOTET_OK);
+    one_flush(&o);
+    struct net_ack a = {.handle = handle(&o),
+                        .round = 1,
+                        .next = base(&o),
+                        .credit_msgs = base(&o) + 1,
+                        .credit_bytes = 100};
+    one_ack(&o, a);
+    a.round = 0;
+    a.credit_msgs = a.next;
+    one_ack(&o, a);
+    one_flush(&o);
+    cr_assert_eq(data(&o, 0)->round, 1);
+    one_free(&o);
+}
+
 Test(netmgr_send, a_record_that_was_evicted)
 {
     struct one o;
@@ -444,6 +483,47 @@ Test(netmgr_send, a_flow_begins_again_above_its_old_numbers)
     cr_assert_eq(one_send(&o, 2, 1, 0), MOTET_OK);
     one_flush(&o);
     cr_assert_gt(base(&o), b + 1);
+    one_free(&o);
+}
+
+/* ... however many it had. */
+Test(netmgr_send, a_flow_begins_again_above_two_million_numbers)
+{
+    struct one o;
+    session(&o);
+    uint64_t next = 0;
+    uint32_t h = 0;
+    for (uint64_t i = 0; i < (2 << 20) / 1000 + 100; i++) {
+        struct net_in in = one_send_in(&o, 0, 0, 0);
+        for (int k = 0; k < 1000; k++) {
+            cr_assert_eq(one_step(&o, in), MOTET_OK);
+        }
+        one_flush(&o);
+        if (h == 0) {
+            h = handle(&o);
+            next = base(&o);
+        }
+        do {
+            next += one_frames(&o, NET_DATA);
+            (void)!one_step(&o, (struct net_in){.kind = NET_IN_DRAINED,
+                                                .conn = 1,
+                                                .size = UINT32_MAX});
+            one_ack(&o, (struct net_ack){.handle = h,
+                                         .next = next,
+                                         .credit_msgs = next + 1000,
+                                         .credit_bytes = 1 << 20});
+            one_flush(&o);
+        } while (one_frames(&o, NET_DATA) > 0);
+    }
+    one_wait(&o, 15000);
+    cr_assert_eq(netmgr_counts(o.net).flows_out, 0);
+    cr_assert_eq(one_send(&o, 1, 1, 0), MOTET_OK);
+    one_flush(&o);
+    struct net_hello hello = one_hello();
+    one_accept(&o, 2);
+    one_give_hello(&o, 2, &hello);
+    one_flush(&o);
+    cr_assert_geq(base(&o), next);
     one_free(&o);
 }
 
