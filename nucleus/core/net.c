@@ -219,19 +219,38 @@ static enum motet_err take_forwarded(struct nucleus *n, const struct nuc_in *in,
     return MOTET_OK;
 }
 
+/* Whether it was a port of this life of this site. */
+static bool port_ended(const struct nucleus *n, struct motet_ui ui)
+{
+    return ui_kind(ui) == UI_PORT && ui_site(ui) == n->cfg.site &&
+           ui_incarnation(ui) == n->cfg.incarnation &&
+           ui_serial(ui) <= n->port_serial;
+}
+
 static enum motet_err take_watch(struct nucleus *n, const struct nuc_in *in,
                                  struct nuc_out *out)
 {
     (void)out;
-    struct port *p = port_get(n, in->dst);
-    if (p == NULL) {
-        return MOTET_E_NO_PORT;
-    }
     if (!caller_ok(in->src)) {
         return MOTET_E_PROTOCOL;
     }
     if (ghost(n, in->src)) {
         return MOTET_E_SITE_DEAD;
+    }
+    struct port *p = port_get(n, in->dst);
+    if (p == NULL && !port_ended(n, in->dst)) {
+        return MOTET_E_NO_PORT;
+    }
+    if (p == NULL) {
+        /* What it sent may still be on its way: the news follow that. */
+        const struct msg news = {
+            .kind = MSG_NEWS,
+            .status = MOTET_NEWS_CLOSED,
+            .call = in->msg.call,
+        };
+        parcel_inner(n, in->dst, in->src, &news);
+        buf_unref(in->msg.data);
+        return MOTET_OK;
     }
     const enum motet_err err = watcher_new(n, p, in->src, in->msg.call);
     if (err == MOTET_OK) {

@@ -335,7 +335,26 @@ Test(nucleus_watch, watchers_elsewhere_are_told)
     cr_expect(ui_equal(e->src, s.port));
     cr_expect(ui_equal(e->dst, world_far(1)));
     cr_expect_eq(s.w.log[s.w.count - 1].kind, NUC_NET_PORT_END, "after it");
-    cr_expect_eq(asked(&s, MSG_WATCH, 1, 71), MOTET_E_NO_PORT);
+    scene_fini(&s);
+}
+
+/* One that has ended answers behind what it had sent, one that never was is
+ * refused. */
+Test(nucleus_watch, a_watcher_that_comes_too_late)
+{
+    static struct scene s;
+    scene_init(&s);
+    cr_assert_eq(world_port_end(&s.w, s.server, s.port), MOTET_OK);
+    cr_assert_eq(asked(&s, MSG_WATCH, 1, 71), MOTET_OK);
+    const struct nuc_effect *e = world_one(&s.w, NUC_TO_NET);
+    cr_expect_eq(e->msg.kind, MSG_NEWS);
+    cr_expect_eq(e->msg.status, MOTET_NEWS_CLOSED);
+    cr_expect(ui_equal(e->src, s.port));
+    cr_expect(ui_equal(e->dst, world_far(1)));
+    s.port = ui_make(WORLD_SITE, WORLD_INCARNATION, UI_PORT, 999);
+    cr_expect_eq(asked(&s, MSG_WATCH, 1, 72), MOTET_E_NO_PORT);
+    s.port = ui_make(WORLD_SITE, WORLD_INCARNATION - 1, UI_PORT, 1);
+    cr_expect_eq(asked(&s, MSG_WATCH, 1, 73), MOTET_E_NO_PORT);
     scene_fini(&s);
 }
 
