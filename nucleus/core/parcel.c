@@ -2,7 +2,7 @@
 
 /* Messages on their way, and how they end. */
 
-enum { LOST_TRIES_MAX = 3 }; /* of a message of the nucleus itself */
+enum { LOST_TRIES_MAX = 3 }; /* of one of the nucleus itself, at once */
 
 struct parcel *parcel_take(struct nucleus *n, enum parcel_role role,
                            enum motet_err *err)
@@ -189,7 +189,8 @@ static bool again(struct nucleus *n, struct parcel *q, enum motet_err err)
     case MOTET_E_MAYBE_LOST:
         /* All of these may arrive twice without harm. */
         if (q->token == LOST_TRIES_MAX) {
-            return false;
+            q->token = 0;
+            return q->role == PARCEL_INNER && stall(n, q, false);
         }
         q->token++;
         parcel_to_net(n, q);
