@@ -218,9 +218,11 @@ static int64_t draw_timeout(struct motet_self *self)
     return draw < 18 ? (int64_t)(2000 + below(self, 8000)) : MOTET_FOREVER;
 }
 
-static size_t draw_size(struct motet_self *self)
+/* A datagram path is for small messages: one of 1,024 packets needs as many
+ * rounds there as it loses packets. */
+static size_t draw_size(struct motet_self *self, const struct worker *k)
 {
-    if (below(self, 500) == 0) {
+    if (k->work->world->tuning.datagram_pairs == 0 && below(self, 500) == 0) {
         return BODY_MAX - below(self, 2);
     }
     const uint64_t bits = below(self, 17);
@@ -300,7 +302,7 @@ static void op_send(struct motet_self *self, struct worker *k)
     if (!draw_dest(self, k, &e, &dest)) {
         return;
     }
-    const struct motet_out out = worker_out(k, e.id, draw_size(self), annex);
+    const struct motet_out out = worker_out(k, e.id, draw_size(self, k), annex);
     worker_feed(k, &e);
     e.err = motet_actor_send(self, p->ui, &dest, &out, timeout_ms,
                              e.told ? e.id : 0);
@@ -320,7 +322,7 @@ static bool call(struct motet_self *self, struct worker *k,
 {
     uint8_t annex[MOTET_ANNEX_MAX];
     const struct motet_out out =
-        worker_out(k, e->id, slot->probe ? 8 : draw_size(self), annex);
+        worker_out(k, e->id, slot->probe ? 8 : draw_size(self, k), annex);
     worker_feed(k, e);
     e->err =
         motet_actor_call(self, e->port, dest, &out, timeout_ms, &slot->call);
@@ -379,7 +381,7 @@ void ops_answer_one(struct motet_self *self, struct worker *k,
 {
     uint8_t annex[MOTET_ANNEX_MAX];
     const struct motet_out out =
-        worker_out(k, h->id, k->work->draining ? 8 : draw_size(self), annex);
+        worker_out(k, h->id, k->work->draining ? 8 : draw_size(self, k), annex);
     struct check_event e = worker_event(k, CHECK_REPLY, h->port);
     e.id = h->id;
     e.err = motet_actor_reply(self, h->held, &out);
