@@ -219,11 +219,6 @@ void parcel_expired(struct nucleus *n, struct parcel *q)
         return;
     }
     if (q->state == PARCEL_STALLED) {
-        list_remove(&q->node);
-        parcel_to_net(n, q);
-        return;
-    }
-    if (q->state == PARCEL_STALLED) {
         unstall(n, q);
         return;
     }
