@@ -272,6 +272,56 @@ Test(attach_proto, refuses_more_members_than_allowed)
     cr_expect(!unpack(bytes, size + 24, ATTACH_SITE, &f));
 }
 
+Test(attach_proto, refuses_a_name_one_too_long)
+{
+    for (uint8_t size = MOTET_NAME_MAX; size <= MOTET_NAME_MAX + 1; size++) {
+        uint8_t bytes[ATTACH_PACKET_MAX];
+        struct attach_frame f = full(ATTACH_GROUP_NEW);
+        (void)pack(&f, NULL, bytes);
+        bytes[FIELDS] = size;
+        memset(bytes + FIELDS + 1, 'a', size);
+        struct writer w = writer_of(bytes + 4, 4);
+        write_u32(&w, 1U + size);
+        cr_expect_eq(unpack(bytes, FIELDS + 1U + size, ATTACH_CLIENT, &f),
+                     size == MOTET_NAME_MAX, "%u", size);
+    }
+}
+
+Test(attach_proto, refuses_a_part_of_nothing)
+{
+    uint8_t bytes[ATTACH_HEADER_BYTES];
+    struct writer w = writer_of(bytes, sizeof bytes);
+    struct attach_frame f;
+    attach_void(ATTACH_SEND, 9, &w);
+    cr_expect(unpack(bytes, w.at, ATTACH_CLIENT, &f));
+    bytes[1] = ATTACH_CONT;
+    cr_expect(!unpack(bytes, w.at, ATTACH_CLIENT, &f));
+}
+
+Test(attach_proto, refuses_a_part_of_what_has_none)
+{
+    uint8_t bytes[ATTACH_HEADER_BYTES + 1] = {0};
+    struct writer w = writer_of(bytes, ATTACH_HEADER_BYTES);
+    struct attach_frame f;
+    attach_void(ATTACH_SEND, 9, &w);
+    bytes[1] = ATTACH_CONT;
+    bytes[4] = 1;
+    cr_expect(unpack(bytes, sizeof bytes, ATTACH_CLIENT, &f));
+    bytes[0] = ATTACH_BYE;
+    cr_expect(!unpack(bytes, sizeof bytes, ATTACH_CLIENT, &f));
+}
+
+Test(attach_proto, refuses_a_result_of_no_request)
+{
+    uint8_t bytes[ATTACH_PACKET_MAX];
+    struct attach_frame f = full(ATTACH_RESULT);
+    f.err = MOTET_E_CLOSED; /* no results behind it */
+    const size_t size = pack(&f, NULL, bytes);
+    cr_expect(unpack(bytes, size, ATTACH_SITE, &f));
+    bytes[FIELDS] = ATTACH_SENT;
+    cr_expect(!unpack(bytes, size, ATTACH_SITE, &f));
+}
+
 /* What is encoded, decoded and encoded again is the same; and two frames that
  * differ in one field differ in bytes, so no field is forgotten. */
 Test(attach_proto, every_op_comes_back)

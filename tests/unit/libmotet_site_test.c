@@ -16,6 +16,7 @@ struct fake {
     pthread_t thread;
     int listener;
     void (*act)(int fd); /* after HELLO was answered */
+    bool stays;          /* until the program has closed */
     char dir[32];
     char path[64];
 };
@@ -62,11 +63,14 @@ static void *fake_main(void *arg)
     };
     put(fd, &welcome, "");
     fake->act(fd);
+    while (fake->stays && recv(fd, &f, sizeof f, 0) > 0) {
+    }
     close(fd);
     return NULL;
 }
 
-static struct motet *fake_start(struct fake *fake, void (*act)(int fd))
+static struct motet *fake_start(struct fake *fake, void (*act)(int fd),
+                                bool stays)
 {
     struct motet *m;
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
@@ -75,6 +79,7 @@ static struct motet *fake_start(struct fake *fake, void (*act)(int fd))
     (void)snprintf(fake->path, sizeof fake->path, "%s/s", fake->dir);
     (void)snprintf(addr.sun_path, sizeof addr.sun_path, "%s", fake->path);
     fake->act = act;
+    fake->stays = stays;
     fake->listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
     CHECK(bind(fake->listener, (const struct sockaddr *)&addr, sizeof addr) ==
           0);
@@ -209,7 +214,7 @@ Test(libmotet_site, a_site_is_not_believed)
 {
     for (size_t i = 0; i < ARRAY_LEN(acts); i++) {
         struct fake fake;
-        struct motet *m = fake_start(&fake, acts[i]);
+        struct motet *m = fake_start(&fake, acts[i], acts[i] != nothing_more);
         struct motet_port *port = NULL;
         struct motet_port *twin = NULL;
         struct motet_msg msg;
@@ -242,7 +247,7 @@ static void last_words(int fd)
 Test(libmotet_site, last_words_are_heard)
 {
     struct fake fake;
-    struct motet *m = fake_start(&fake, last_words);
+    struct motet *m = fake_start(&fake, last_words, false);
     struct motet_port *port = ground_port(m, NULL);
     struct motet_msg msg;
     OK(motet_prefetch(m, 2)); /* the second one is not read */
