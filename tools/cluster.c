@@ -287,11 +287,26 @@ static enum exit_code choose_name(bool stopped, char *name)
     return EXIT_DONE;
 }
 
+/* A site may be named with its cluster, as programs do: "demo/site2". */
+static void split_site(void)
+{
+    static char cluster[MOTET_NAME_MAX + 1];
+    const char *slash = options.site == NULL ? NULL : strchr(options.site, '/');
+
+    if (slash != NULL && slash != options.site && slash[1] != '\0') {
+        snprintf(cluster, sizeof cluster, "%.*s", (int)(slash - options.site),
+                 options.site);
+        options.cluster = cluster;
+        options.site = slash + 1;
+    }
+}
+
 enum exit_code cluster_choose(struct cluster *c, bool stopped)
 {
     char name[MOTET_NAME_MAX + 2]; /* too long stays too long */
-    enum exit_code code = choose_name(stopped, name);
 
+    split_site();
+    enum exit_code code = choose_name(stopped, name);
     if (code != EXIT_DONE) {
         return code;
     }

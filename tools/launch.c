@@ -98,9 +98,33 @@ static bool is_taken(const struct cluster *c, const char *address)
     return false;
 }
 
+/* Another program may have taken the address of a site that was stopped. Only
+ * loopback is looked at: others are the business of who wrote them. */
+static bool check_address(const struct site_files *site)
+{
+    unsigned port;
+
+    if (site->running || sscanf(site->address, "127.0.0.1:%u", &port) != 1 ||
+        is_free(port)) {
+        return true;
+    }
+    say_error("%s, the address of %s, is taken by another program",
+              site->address, site->name);
+    say_hint("end that one; or change \"listen\" and \"join\" in %s",
+             site->conf);
+    say_hint("or begin anew: motet down --purge");
+    return false;
+}
+
 bool launch_addresses(struct cluster *c, unsigned port)
 {
     unsigned end = port + PORTS_TRIED;
+
+    for (size_t i = 0; i < c->count; i++) {
+        if (c->sites[i].address[0] != '\0' && !check_address(&c->sites[i])) {
+            return false;
+        }
+    }
 
     for (size_t i = 0; i < c->count; i++) {
         struct site_files *site = &c->sites[i];

@@ -19,8 +19,8 @@ MUST_USE bool launch_folders(const struct cluster *c);
 /** The authority and the certificates of all sites. @return false; told */
 MUST_USE bool launch_certificates(const struct cluster *c);
 
-/** Gives each site without an address the next free one of loopback.
- * @return false; it is told */
+/** Gives each site without an address the next free one of loopback, and looks
+ * whether those of the others that do not run are free. @return false; told */
 MUST_USE bool launch_addresses(struct cluster *c, unsigned port);
 
 /** Writes the configuration of a site. `first` also runs the counter.

@@ -93,6 +93,18 @@ class Death(lab.LabTest):
         self.assertEqual(self.ok("call", "echo.site3", "x", "-s",
                                  "site1").out, "x")
 
+    def test_nothing_waits_for_a_paused_site(self):
+        self.ok("site", "pause", "site3")
+        start = time.monotonic()
+        result = self.lab.motet("call", "echo", "x", "-s", "site3")
+        self.assertIn(result.code, (4, 5, 7), result)
+        self.assertTrue(result.err.startswith("motet: call echo: "), result)
+        result = self.lab.motet("call", "echo.site3", "x", "-s", "site1",
+                                "--deadline", "500ms")
+        self.assertIn(result.code, (3, 4, 5), result)
+        self.assertEqual(self.ok("call", "echo", "x").out, "x")
+        self.assertLess(time.monotonic() - start, 12)
+
     def test_kill_what_does_not_run(self):
         self.kill("site2")
         self.fails(7, "site kill site2: it is not running", "site", "kill",

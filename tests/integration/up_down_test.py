@@ -3,6 +3,7 @@
 
 import pathlib
 import re
+import socket
 import time
 
 import lab
@@ -209,6 +210,20 @@ class UpFails(lab.LabTest):
         self.assertRegex(result.err, r"(?m)^  log: .*/site2\.log$")
         self.fails(7, "status: cluster lab is not running", "status", "-c",
                    "lab")
+
+    def test_an_address_is_taken(self):
+        self.lab.up(2)
+        self.ok("down")
+        host, port = self.lab.address("site2")
+        with socket.socket() as thief:
+            thief.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            thief.bind((host, port))
+            thief.listen()
+            result = self.fails(
+                1, f"up lab: {host}:{port}, the address of site2, is taken by "
+                   "another program", "up", "--name", "lab", "-q")
+            self.assertIn("motet down --purge", result.err)
+        self.lab.up(2)
 
     def test_a_certificate_is_missing(self):
         self.lab.up(2)

@@ -1,5 +1,4 @@
 #include <criterion/criterion.h>
-#include <criterion/new/assert.h>
 
 #include "tools/units.h"
 
@@ -35,7 +34,7 @@ Test(units, refuse_what_is_no_quantity)
     uint64_t n;
 
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
-        cr_expect(not(unit_duration(bad[i], &n)), "%s", bad[i]);
+        cr_expect_not(unit_duration(bad[i], &n), "%s", bad[i]);
     }
 }
 
@@ -62,7 +61,7 @@ Test(units, durations)
 
     for (size_t i = 0; i < ARRAY_LEN(good); i++) {
         cr_expect(unit_duration(good[i].text, &n), "%s", good[i].text);
-        cr_expect(eq(u64, n, good[i].ns), "%s", good[i].text);
+        cr_expect_eq(n, good[i].ns, "%s", good[i].text);
     }
 }
 
@@ -71,16 +70,16 @@ Test(units, sizes)
     uint64_t n;
 
     cr_assert(unit_size("64", &n));
-    cr_assert(eq(u64, n, 64));
+    cr_assert_eq(n, 64);
     cr_assert(unit_size("64KiB", &n));
-    cr_assert(eq(u64, n, 65536));
+    cr_assert_eq(n, 65536);
     cr_assert(unit_size("1.5K", &n));
-    cr_assert(eq(u64, n, 1536));
+    cr_assert_eq(n, 1536);
     cr_assert(unit_size("1024GiB", &n));
-    cr_assert(not(unit_size("1025GiB", &n)), "above 1 TiB");
-    cr_assert(not(unit_size("1.5", &n)), "half a byte");
-    cr_assert(not(unit_size("64kb", &n)));
-    cr_assert(not(unit_size("-1", &n)));
+    cr_assert_not(unit_size("1025GiB", &n), "above 1 TiB");
+    cr_assert_not(unit_size("1.5", &n), "half a byte");
+    cr_assert_not(unit_size("64kb", &n));
+    cr_assert_not(unit_size("-1", &n));
 }
 
 Test(units, rates)
@@ -88,16 +87,16 @@ Test(units, rates)
     uint64_t n;
 
     cr_assert(unit_rate("2000/s", &n));
-    cr_assert(eq(u64, n, 2000));
+    cr_assert_eq(n, 2000);
     cr_assert(unit_rate("2000", &n));
-    cr_assert(eq(u64, n, 2000));
+    cr_assert_eq(n, 2000);
     cr_assert(unit_rate("120/m", &n));
-    cr_assert(eq(u64, n, 2));
+    cr_assert_eq(n, 2);
     cr_assert(unit_rate("10000000/s", &n));
-    cr_assert(not(unit_rate("10000001/s", &n)), "too fast");
-    cr_assert(not(unit_rate("0/s", &n)), "never");
-    cr_assert(not(unit_rate("30/m", &n)), "less than one a second");
-    cr_assert(not(unit_rate("5/h", &n)));
+    cr_assert_not(unit_rate("10000001/s", &n), "too fast");
+    cr_assert_not(unit_rate("0/s", &n), "never");
+    cr_assert_not(unit_rate("30/m", &n), "less than one a second");
+    cr_assert_not(unit_rate("5/h", &n));
 }
 
 Test(units, percent_and_counts)
@@ -105,20 +104,20 @@ Test(units, percent_and_counts)
     uint64_t n;
 
     cr_assert(unit_percent("1%", &n));
-    cr_assert(eq(u64, n, 10000));
+    cr_assert_eq(n, 10000);
     cr_assert(unit_percent("0.5%", &n));
-    cr_assert(eq(u64, n, 5000));
-    cr_assert(not(unit_percent("101%", &n)));
-    cr_assert(not(unit_percent("1", &n)));
+    cr_assert_eq(n, 5000);
+    cr_assert_not(unit_percent("101%", &n));
+    cr_assert_not(unit_percent("1", &n));
     cr_assert(unit_count("1000000", &n));
-    cr_assert(eq(u64, n, 1000000));
-    cr_assert(not(unit_count("1.5", &n)));
-    cr_assert(not(unit_count("1000000000000001", &n)));
+    cr_assert_eq(n, 1000000);
+    cr_assert_not(unit_count("1.5", &n));
+    cr_assert_not(unit_count("1000000000000001", &n));
 }
 
 static void shows(const char *got, const char *want)
 {
-    cr_expect(eq(str, (char *)(uintptr_t)got, (char *)(uintptr_t)want));
+    cr_expect_str_eq(got, want);
 }
 
 Test(units, printed_durations)
