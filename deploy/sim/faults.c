@@ -55,6 +55,8 @@ static void redraw(struct world *w, uint32_t i, uint32_t j, uint32_t badness)
     l->clogged_until_ns = clogged_ns;
 }
 
+/* Not less than a cluster needs to talk at all: a flow each way for requests
+ * and for replies with each site. */
 static void draw_tiny(struct world *w)
 {
     struct prng *p = &w->chance;
@@ -72,7 +74,7 @@ static void draw_tiny(struct world *w)
         {&c->nucleus.ports_max, 12, 32},
         {&c->net.flow_msgs_max, 1, 4},
         {&c->net.flow_bytes_max, 1024, 65536},
-        {&c->net.flows_max, 4, 64},
+        {&c->net.flows_max, 48, 256},
         {&c->net.credit_msgs_initial, 1, 2},
         {&c->net.credit_bytes_initial, 64, 4096},
         {&c->net.lane_backlog_bytes, 1024, 65536},
