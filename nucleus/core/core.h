@@ -11,7 +11,8 @@
  *   port_end.c what the end of a port owes
  *   queue.c    the queue of a port, and who waits before it
  *   receive.c  blocked receives             parcel.c  messages on their way
- *   send.c     one-way messages             fanout.c  to all of a group
+ *   inner.c    messages of the nucleus      send.c    one-way messages
+ *   fanout.c   to all of a group
  *   net.c      from the network manager     peer.c    other sites
  *   call.c     calls made here              held.c    requests owed a reply
  *   group.c    groups                       members.c their members
@@ -184,7 +185,8 @@ void waiter_end(struct nucleus *n, struct waiter *w, enum motet_err err);
 /** ... and without. */
 void waiter_free(struct nucleus *n, struct waiter *w);
 
-/* ---- parcel.c ------------------------------------------------------------ */
+/* ---- parcel.c, inner.c
+ * ------------------------------------------------------------ */
 
 /** A parcel in no list. NULL and the reason in *err. */
 struct parcel *parcel_take(struct nucleus *n, enum parcel_role role,
@@ -210,8 +212,16 @@ void parcel_expired(struct nucleus *n, struct parcel *q);
  * without a parcel, that is: without another try. Takes msg->data. */
 void parcel_inner(struct nucleus *n, struct motet_ui src, struct motet_ui dst,
                   const struct msg *msg);
+/** Tries stalled ones of a flow again (src 0: of all), at most `count`. */
 void parcel_restart(struct nucleus *n, struct peer *p, struct motet_ui src,
-                    struct motet_ui dst);
+                    struct motet_ui dst, uint32_t count);
+void parcel_follow(struct nucleus *n, struct motet_ui src, struct motet_ui dst);
+/** What becomes of an outcome that is not OK: tried again? */
+bool parcel_again(struct nucleus *n, struct parcel *q, enum motet_err err);
+/** Its time to be tried again has come. */
+void parcel_unstall(struct nucleus *n, struct parcel *q);
+/** Whether its message is kept, to be handed over again if need be. */
+bool parcel_keeps(const struct parcel *q);
 
 /* ---- send.c, fanout.c ---------------------------------------------------- */
 

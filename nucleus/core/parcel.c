@@ -2,8 +2,6 @@
 
 /* Messages on their way, and how they end. */
 
-enum { LOST_TRIES_MAX = 3 }; /* of one of the nucleus itself, at once */
-
 struct parcel *parcel_take(struct nucleus *n, enum parcel_role role,
                            enum motet_err *err)
 {
@@ -27,8 +25,7 @@ void parcel_free(struct nucleus *n, struct parcel *q)
     ids_put(&n->parcels, q);
 }
 
-/* Whether the message is kept, to be handed over again if need be. */
-static bool keeps(const struct parcel *q)
+bool parcel_keeps(const struct parcel *q)
 {
     return q->role == PARCEL_INNER || q->role == PARCEL_WATCH;
 }
@@ -42,7 +39,7 @@ void parcel_to_net(struct nucleus *n, struct parcel *q)
     e->msg = q->msg;
     e->deadline_ns = q->deadline_ns;
     e->wait = q->wait;
-    if (keeps(q)) {
+    if (parcel_keeps(q)) {
         (void)buf_ref(q->msg.data);
     } else {
         q->msg.data = NULL;
@@ -127,91 +124,6 @@ void parcel_give_up(struct nucleus *n, struct parcel *q, enum motet_err err)
     group_unwant(n, g);
 }
 
-void parcel_inner(struct nucleus *n, struct motet_ui src, struct motet_ui dst,
-                  const struct msg *msg)
-{
-    enum motet_err err;
-    struct parcel *q = parcel_take(n, PARCEL_INNER, &err);
-    if (q != NULL) {
-        q->src = src;
-        q->dst = dst;
-        q->msg = *msg;
-        q->wait = true;
-        parcel_to_net(n, q);
-        return;
-    }
-    struct nuc_effect *e = fx_put(&n->fx, NUC_TO_NET);
-    e->src = src;
-    e->dst = dst;
-    e->msg = *msg;
-    e->deadline_ns = DEADLINE_NEVER;
-    e->wait = true;
-}
-
-static bool retry_at(struct nucleus *n, struct parcel *q)
-{
-    const uint64_t at_ns = n->now_ns + RETRY_MS * NS_PER_MS;
-    return at_ns < q->deadline_ns && deadline_set(&n->timers, &q->timer, at_ns);
-}
-
-/* Until NUC_NET_ROOM_FOR, or until there may be room for one more flow. */
-static bool stall(struct nucleus *n, struct parcel *q, bool told)
-{
-    enum motet_err err;
-    struct peer *p = peer_want(n, ui_site(q->dst), &err);
-    if (p == NULL) {
-        return false;
-    }
-    if (!told && !retry_at(n, q)) {
-        peer_unwant(n, p);
-        return false;
-    }
-    q->state = PARCEL_STALLED;
-    list_append(&p->stalled, &q->node);
-    return true;
-}
-
-/* The network manager had no room, or lost sight of it. @return false if that
- * is final */
-static bool again(struct nucleus *n, struct parcel *q, enum motet_err err)
-{
-    if (!keeps(q)) {
-        return false;
-    }
-    switch ((int)err) {
-    case MOTET_E_AGAIN:
-        return stall(n, q, true);
-    case MOTET_E_LIMIT:
-    case MOTET_E_NO_MEMORY:
-    case MOTET_E_FULL:
-    case MOTET_E_UNREACHABLE:
-        return q->role == PARCEL_INNER && stall(n, q, false);
-    case MOTET_E_MAYBE_LOST:
-        /* All of these may arrive twice without harm. */
-        if (q->token == LOST_TRIES_MAX) {
-            q->token = 0;
-            return q->role == PARCEL_INNER && stall(n, q, false);
-        }
-        q->token++;
-        parcel_to_net(n, q);
-        return true;
-    default:
-        return false;
-    }
-}
-
-/* No longer stalled. */
-static void unstall(struct nucleus *n, struct parcel *q)
-{
-    list_remove(&q->node);
-    deadline_clear(&n->timers, &q->timer);
-    parcel_to_net(n, q);
-    struct peer *p = peer_get(n, ui_site(q->dst));
-    if (p != NULL) {
-        peer_unwant(n, p);
-    }
-}
-
 void parcel_expired(struct nucleus *n, struct parcel *q)
 {
     if (q->state == PARCEL_WAITING) {
@@ -219,7 +131,7 @@ void parcel_expired(struct nucleus *n, struct parcel *q)
         return;
     }
     if (q->state == PARCEL_STALLED) {
-        unstall(n, q);
+        parcel_unstall(n, q);
         return;
     }
     CHECK(q->state == PARCEL_PARKED);
@@ -249,47 +161,14 @@ enum motet_err net_outcome(struct nucleus *n, const struct nuc_in *in,
 
 void parcel_told(struct nucleus *n, struct parcel *q)
 {
-    if (q->outcome == MOTET_OK || !again(n, q, q->outcome)) {
-        parcel_settle(n, q, q->outcome);
+    if (q->outcome != MOTET_OK && parcel_again(n, q, q->outcome)) {
+        return;
     }
-}
-
-void parcel_restart(struct nucleus *n, struct peer *p, struct motet_ui src,
-                    struct motet_ui dst)
-{
-    const bool all = ui_zero(src);
-    list_foreach (node, &p->stalled) {
-        struct parcel *q = LIST_ENTRY(node, struct parcel, node);
-        if (!all && !(ui_equal(q->src, src) && ui_equal(q->dst, dst))) {
-            continue;
-        }
-        if (!fx_ready(n)) {
-            p->restart = true;
-            return;
-        }
-        list_remove(node);
-        deadline_clear(&n->timers, &q->timer);
-        parcel_to_net(n, q);
+    const bool follow = q->role == PARCEL_INNER;
+    const struct motet_ui src = q->src;
+    const struct motet_ui dst = q->dst;
+    parcel_settle(n, q, q->outcome);
+    if (follow) {
+        parcel_follow(n, src, dst);
     }
-}
-
-enum motet_err net_room_for(struct nucleus *n, const struct nuc_in *in,
-                            struct nuc_out *out)
-{
-    (void)out;
-    struct peer *peer = peer_get(n, ui_site(in->dst));
-    if (peer != NULL) {
-        parcel_restart(n, peer, in->src, in->dst);
-        if (peer->restart && !list_linked(&peer->work)) {
-            list_append(&n->dying, &peer->work);
-        }
-    }
-    const struct port *p = port_get(n, in->src);
-    if (p != NULL) {
-        struct nuc_effect *e = fx_put(&n->fx, NUC_ROOM);
-        e->actor = p->actor->ui;
-        e->port = p->ui;
-        e->dst = in->dst;
-    }
-    return MOTET_OK;
 }

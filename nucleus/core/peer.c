@@ -132,13 +132,13 @@ void peer_work(struct nucleus *n, struct peer *p)
     bool done = end_all(n, p);
     if (done && p->restart) {
         p->restart = false;
-        parcel_restart(n, p, (struct motet_ui){0}, (struct motet_ui){0});
+        parcel_restart(n, p, (struct motet_ui){0}, (struct motet_ui){0},
+                       UINT32_MAX);
         done = !p->restart;
     }
     p->members--;
-    if (!done) {
+    if (!done && !list_linked(&p->work)) {
         list_append(&n->dying, &p->work);
-        return;
     }
     peer_unwant(n, p);
 }

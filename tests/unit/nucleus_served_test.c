@@ -110,6 +110,50 @@ Test(nucleus_served, a_stalled_reply_is_sent_again)
     scene_fini(&s);
 }
 
+/* Stalled ones are tried a few at a time, until all have got through. */
+Test(nucleus_served, stalled_replies_follow_each_other)
+{
+    enum { REPLIES = 100 };
+    static struct scene s;
+    scene_init(&s, true, 0);
+    for (uint64_t call = 1; call <= REPLIES; call++) {
+        cr_assert_eq(ask(&s, request(call, 0)), MOTET_OK);
+        cr_assert_eq(
+            world_reply(&s.w, s.server, world_one(&s.w, NUC_DELIVER)->held),
+            MOTET_OK);
+        const uint64_t t = ticket(&s);
+        world_clear(&s.w);
+        cr_assert_eq(world_outcome(&s.w, t, MOTET_E_AGAIN), MOTET_OK);
+    }
+    struct nuc_in in = world_in(&s.w, NUC_NET_ROOM_FOR);
+    in.src = s.in;
+    in.dst = world_far(1);
+    cr_assert_eq(world_step(&s.w, &in), MOTET_OK);
+    cr_expect_lt(world_seen(&s.w, NUC_TO_NET), 20);
+    for (uint32_t i = 0; i < REPLIES; i++) {
+        const struct nuc_effect *e = world_nth(&s.w, NUC_TO_NET, i);
+        cr_assert_eq(e->msg.call, i + 1, "in order");
+        cr_assert_eq(world_outcome(&s.w, e->ticket, MOTET_OK), MOTET_OK);
+    }
+    cr_expect_eq(world_seen(&s.w, NUC_TO_NET), REPLIES);
+    scene_fini(&s);
+}
+
+Test(nucleus_served, a_cancellation_is_not_for_ever)
+{
+    static struct scene s;
+    scene_init(&s, true, 0);
+    (void)call_for(&s, world_far(1), 5);
+    cr_assert_eq(world_outcome(&s.w, ticket(&s), MOTET_OK), MOTET_OK);
+    world_clear(&s.w);
+    world_pass(&s.w, 5 * WORLD_MS);
+    const struct nuc_effect *e = world_one(&s.w, NUC_TO_NET);
+    cr_expect_eq(e->msg.kind, MSG_CANCEL);
+    cr_expect_eq(e->deadline_ns, s.w.now_ns + UINT64_C(10000) * WORLD_MS);
+    cr_assert_eq(world_outcome(&s.w, e->ticket, MOTET_E_TIMEOUT), MOTET_OK);
+    scene_fini(&s);
+}
+
 Test(nucleus_served, a_refused_reply_is_tried_again_in_time)
 {
     static struct scene s;
