@@ -29,7 +29,7 @@ static const struct key {
     {"ca", TEXT, offsetof(struct config, ca), "certificate of the authority"},
     {"cert", TEXT, offsetof(struct config, cert), "certificate of this site"},
     {"key", TEXT, offsetof(struct config, key), "private key of this site"},
-    {"log", TEXT, offsetof(struct config, log), "text (default) or json"},
+    {"log", TEXT, offsetof(struct config, log), "text (default), json or none"},
     {"memory", TEXT, offsetof(struct config, memory),
      "cap of what the site may allocate (default 1GiB)"},
     {"join", LIST, offsetof(struct config, join),
@@ -253,9 +253,10 @@ bool config_check(struct config *c, char *why)
                  "survives a reboot of this site");
         return false;
     }
-    if (strcmp(c->log, "text") != 0 && strcmp(c->log, "json") != 0) {
-        snprintf(why, CONFIG_WHY_MAX, "log: say text or json, not \"%.64s\"",
-                 c->log);
+    if (strcmp(c->log, "text") != 0 && strcmp(c->log, "json") != 0 &&
+        strcmp(c->log, "none") != 0) {
+        snprintf(why, CONFIG_WHY_MAX,
+                 "log: say text, json or none, not \"%.64s\"", c->log);
         return false;
     }
     if (!parse_size(c->memory, &c->memory_bytes) ||

@@ -31,13 +31,14 @@ struct config {
     char *ca;
     char *cert;
     char *key;
-    char *log;                /* "text" or "json" */
+    char *log;                /* "text", "json" or "none" */
     char *memory;             /* "256MiB" */
     struct config_list join;  /* addresses of members */
     struct config_list actor; /* "kind" or "kind:arguments" */
     struct config_list allow; /* uids that may attach beside ours and root */
     bool insecure;
     uint64_t memory_bytes;
+    bool managed; /* a service manager is told how it is; no key */
 };
 
 void config_init(struct config *c);

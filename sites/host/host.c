@@ -40,7 +40,6 @@ struct host {
     uv_timer_t status;
     uv_timer_t leaving;
     uv_async_t stop;
-    uv_signal_t signals[3];
     struct state state;
     struct log log;
     struct transport *transport;
@@ -355,7 +354,7 @@ static void attach_log(void *ctx, const char *text)
 
 static void feed_watchdog(struct host *h)
 {
-    uint64_t period = notify_watchdog_ms();
+    uint64_t period = h->cfg->managed ? notify_watchdog_ms() : 0;
     uint64_t now = uv_now(&h->loop);
 
     if (period > 0 && now >= h->watchdog_at_ms) {
@@ -380,7 +379,9 @@ static void on_status(uv_timer_t *t)
     }
     h->ready = true;
     snprintf(text, sizeof text, "READY=1\nSTATUS=%u sites alive", alive);
-    notify(text);
+    if (h->cfg->managed) {
+        notify(text);
+    }
     log_line(&h->log, LOG_NOTE, "ready: %u %s alive, incarnation %u", alive,
              alive == 1 ? "site" : "sites", h->state.incarnation);
 }
@@ -398,7 +399,9 @@ static void on_stop(uv_async_t *a)
         end_with(h, HOST_STOPPED, "");
         return;
     }
-    notify("STOPPING=1");
+    if (h->cfg->managed) {
+        notify("STOPPING=1");
+    }
     log_line(&h->log, LOG_NOTE, "leaving");
     feed(h, &(struct site_in){.kind = SITE_IN_LEAVE});
     drain(h);
@@ -406,14 +409,11 @@ static void on_stop(uv_async_t *a)
     uv_timer_start(&h->leaving, on_left, LEAVE_MS / 10, 0);
 }
 
-static void on_signal(uv_signal_t *s, int signum)
+void host_reload(struct host *h)
 {
-    struct host *h = s->data;
     char why[CONFIG_WHY_MAX];
 
-    if (signum != SIGHUP) {
-        on_stop(&h->stop);
-    } else if (transport_reload(h->transport, why, sizeof why)) {
+    if (transport_reload(h->transport, why, sizeof why)) {
         log_line(&h->log, LOG_NOTE, "certificates loaded again");
     } else {
         log_line(&h->log, LOG_WARN, "certificates kept as they were: %s", why);
@@ -495,7 +495,7 @@ struct host *host_open(const struct config *cfg, char *why)
 
     CHECK(h != NULL);
     h->cfg = cfg;
-    log_init(&h->log, cfg->name, strcmp(cfg->log, "json") == 0);
+    log_init(&h->log, cfg->name, cfg->log);
     if (!state_open(&h->state, cfg->state_dir, 0, why, CONFIG_WHY_MAX)) {
         free(h);
         return NULL;
@@ -583,16 +583,7 @@ struct site *host_site(struct host *h)
     return h->site;
 }
 
-bool host_signals(struct host *h)
+uv_loop_t *host_loop(struct host *h)
 {
-    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
-
-    for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
-        h->signals[i].data = h;
-        if (uv_signal_init(&h->loop, &h->signals[i]) != 0 ||
-            uv_signal_start(&h->signals[i], on_signal, numbers[i]) != 0) {
-            return false;
-        }
-    }
-    return true;
+    return &h->loop;
 }

@@ -41,9 +41,12 @@ void host_stop(struct host *h);
 /** Releases everything; after host_run(). */
 void host_close(struct host *h);
 
-/** SIGTERM and SIGINT stop it (a second one: at once), SIGHUP loads the
- * certificates again. For motetd, not for an embedded site. */
-MUST_USE bool host_signals(struct host *h);
+/** Loads the certificates again, for connections to come; on the loop. */
+void host_reload(struct host *h);
+
+/** The loop it runs on, for handles of the caller's: host_close() closes them.
+ */
+uv_loop_t *host_loop(struct host *h);
 
 /** The address listened on, with the real port. */
 const char *host_address(const struct host *h);

@@ -13,6 +13,7 @@ enum { LOG_PER_SECOND = 50 }; /* lines; what is over is counted */
  * JSON object a line when asked. */
 struct log {
     const char *site; /* borrowed */
+    bool off;
     bool json;
     bool journal;
     uint64_t second;
@@ -20,7 +21,8 @@ struct log {
     uint32_t suppressed;
 };
 
-void log_init(struct log *l, const char *site, bool json);
+/** @param form  "text", "json" or "none" */
+void log_init(struct log *l, const char *site, const char *form);
 
 __attribute__((format(printf, 3, 4))) void
 log_line(struct log *l, enum log_level level, const char *format, ...);

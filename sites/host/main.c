@@ -113,6 +113,31 @@ static bool add_actor(struct host *h, char *text, char *why)
                       why);
 }
 
+/* SIGTERM and SIGINT stop the site (a second one: at once), SIGHUP loads the
+ * certificates again. */
+static void on_signal(uv_signal_t *s, int signum)
+{
+    if (signum == SIGHUP) {
+        host_reload(s->data);
+    } else {
+        host_stop(s->data);
+    }
+}
+
+static bool watch_signals(struct host *h, uv_signal_t signals[3])
+{
+    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
+
+    for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
+        signals[i].data = h;
+        if (uv_signal_init(host_loop(h), &signals[i]) != 0 ||
+            uv_signal_start(&signals[i], on_signal, numbers[i]) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static int complain(int code, const char *why)
 {
     fprintf(stderr, "motetd: %s\n", why);
@@ -122,7 +147,9 @@ static int complain(int code, const char *why)
 static int run(struct told *t)
 {
     char why[CONFIG_WHY_MAX] = "";
+    uv_signal_t signals[3];
 
+    t->config.managed = true;
     if (!configure(t, why)) {
         return complain(EXIT_CONFIG, why);
     }
@@ -130,7 +157,7 @@ static int run(struct told *t)
     if (h == NULL) {
         return complain(EXIT_CONFIG, why);
     }
-    bool ok = host_signals(h);
+    bool ok = watch_signals(h, signals);
     for (uint32_t i = 0; ok && i < t->config.actor.count; i++) {
         ok = add_actor(h, t->config.actor.items[i], why);
     }
