@@ -172,13 +172,49 @@ enum motet_err motet_prefetch(struct motet *m, uint32_t count)
 /* ---- receiving ----------------------------------------------------------
  */
 
+/* One who waits for a letter. */
+struct wait {
+    struct motet_port *port; /* NULL: any enabled one */
+    uint64_t deadline_ns;
+    uint64_t by_ns; /* of the wait for the next packet */
+    uint64_t id;    /* of the request made for it, 0 = none */
+};
+
+/* Whether its request has ended without a letter. One that was answered with a
+ * letter for another port is no request any more. */
+static bool wait_over(const struct motet *m, struct wait *w)
+{
+    if (w->id != 0 && m->ended_id == w->id) {
+        return true;
+    }
+    if (map_get(&m->by_id, w->id, 0) == NULL) {
+        w->id = 0;
+    }
+    return false;
+}
+
+/* Asks for a letter if none would come by itself, and takes in a packet. */
+static enum motet_err wait_more(struct motet *m, struct wait *w)
+{
+    if (w->id == 0 && !asked_for(m, w->port)) {
+        const int64_t left_ms = ms_until(w->deadline_ns);
+        const enum motet_err err = ask(m, w->port, left_ms, false, &w->id);
+        if (err != MOTET_OK) {
+            return err;
+        }
+        if (left_ms >= 0) { /* the site says when it is over */
+            w->by_ns = after_ms(left_ms + LOCAL_MS);
+        }
+    }
+    return stream_read(m, w->by_ns);
+}
+
 /* Waits until there is a letter. */
 static enum motet_err wait_letter(struct motet *m, struct motet_port *port,
                                   int64_t timeout_ms, struct letter **letter)
 {
-    const uint64_t deadline_ns = after_ms(timeout_ms);
-    uint64_t by_ns = deadline_ns;
-    uint64_t id = 0;
+    struct wait w = {.port = port, .deadline_ns = after_ms(timeout_ms)};
+    w.by_ns = w.deadline_ns;
     for (;;) {
         *letter = take(m, port);
         if (*letter != NULL) {
@@ -187,24 +223,12 @@ static enum motet_err wait_letter(struct motet *m, struct motet_port *port,
         if (m->lost) {
             return MOTET_E_DETACHED;
         }
-        if (id != 0 && m->ended_id == id) {
+        if (wait_over(m, &w)) {
             return m->ended_err;
         }
-        enum motet_err err = MOTET_OK;
-        if (map_get(&m->by_id, id, 0) == NULL) {
-            id = 0; /* answered, but not with what is wanted here */
-        }
-        if (id == 0 && !asked_for(m, port)) {
-            err = ask(m, port, ms_until(deadline_ns), false, &id);
-            if (timeout_ms >= 0) { /* the site says when it is over */
-                by_ns = after_ms(ms_until(deadline_ns) + LOCAL_MS);
-            }
-        }
-        if (err == MOTET_OK) {
-            err = stream_read(m, by_ns);
-        }
+        const enum motet_err err = wait_more(m, &w);
         if (err != MOTET_OK && err != MOTET_E_DETACHED) {
-            return err;
+            return err; /* what came before the loss is still taken */
         }
     }
 }

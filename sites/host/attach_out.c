@@ -15,8 +15,8 @@ static void item_free(struct peer *p, struct out_item *item)
 
 void peer_drop_out(struct peer *p)
 {
-    list_foreach (it, &p->out) {
-        item_free(p, LIST_ENTRY(it, struct out_item, link));
+    while (!list_empty(&p->out)) {
+        item_free(p, LIST_ENTRY(p->out.next, struct out_item, link));
     }
     CHECK(p->out_bytes == 0);
 }

@@ -14,7 +14,8 @@
 static bool complain(char *why, size_t why_size, const char *what,
                      const char *path)
 {
-    (void)snprintf(why, why_size, "%s %s: %s", what, path, strerror(errno));
+    (void)snprintf(why, why_size, "%s %s: %s", what, path,
+                   uv_strerror(uv_translate_sys_error(errno)));
     return false;
 }
 
