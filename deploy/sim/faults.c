@@ -13,11 +13,13 @@ static struct link draw_link(struct world *w, uint32_t badness)
 {
     struct prng *p = &w->chance;
     static const uint64_t mean_us[] = {100, 1000, 8000, 40000};
-    struct link l = {
-        .delay_min_ns = prng_below(p, mean_us[badness] * 1000),
-        .delay_mean_ns = prng_below(p, mean_us[badness] * 1000),
-        .rate = badness < 2 ? 100000000 : prng_between(p, 500000, 20000000),
-    };
+    struct link l = {.rate = 100000000};
+    /* One draw a statement: the order of others is the compiler's. */
+    l.delay_min_ns = prng_below(p, mean_us[badness] * 1000);
+    l.delay_mean_ns = prng_below(p, mean_us[badness] * 1000);
+    if (badness >= 2) {
+        l.rate = prng_between(p, 500000, 20000000);
+    }
     if (badness > 0) {
         static const uint32_t loss[] = {0, 1000, 20000, 150000};
         l.loss = (uint32_t)prng_below(p, loss[badness]);
@@ -155,8 +157,8 @@ void faults_draw(struct world *w)
         m->fault = (enum sim_fault)f;
         m->mean_ns = 0;
         const bool on = prng_chance(&w->chance, 500000);
-        const uint64_t mean =
-            prng_between(&w->chance, 1, 8) * prng_between(&w->chance, 1, 4);
+        uint64_t mean = prng_between(&w->chance, 1, 8);
+        mean *= prng_between(&w->chance, 1, 4);
         if (on && fits_preset(w->opt->preset, m->fault)) {
             m->mean_ns = mean * SECOND;
         }

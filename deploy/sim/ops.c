@@ -30,8 +30,9 @@ struct motet_ui ops_draw_port(struct motet_self *self, struct worker *k)
     const struct work *work = k->work;
     const uint32_t count = work->spots < SPOTS ? work->spots : SPOTS;
     if (below(self, 200) == 0) { /* never made */
-        return ui_make(k->node->id + below(self, 2), k->node->incarnation,
-                       UI_PORT, UI_SERIAL_MAX - (uint32_t)below(self, 10));
+        const uint64_t site = k->node->id + below(self, 2);
+        const uint32_t serial = UI_SERIAL_MAX - (uint32_t)below(self, 10);
+        return ui_make(site, k->node->incarnation, UI_PORT, serial);
     }
     struct motet_ui ui = {0};
     for (uint32_t tries = 0; tries < 6 && count > 0; tries++) {
@@ -69,12 +70,14 @@ void ops_open_port(struct motet_self *self, struct worker *k, uint32_t index)
 {
     struct work *work = k->work;
     struct motet_cap cap;
-    const uint64_t draw = below(self, 4);
+    uint32_t msgs_max = 0; /* the default */
+    uint32_t bytes_max = 0;
+    if (below(self, 4) == 0) {
+        msgs_max = 1 + (uint32_t)below(self, 8);
+        bytes_max = (uint32_t)below(self, 100000);
+    }
     const enum motet_err err =
-        draw > 0
-            ? motet_actor_port_new(self, &cap)
-            : motet_actor_port_new_limited(self, 1 + (uint32_t)below(self, 8),
-                                           (uint32_t)below(self, 100000), &cap);
+        motet_actor_port_new_limited(self, msgs_max, bytes_max, &cap);
     if (err != MOTET_OK) {
         return;
     }

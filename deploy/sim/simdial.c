@@ -70,7 +70,10 @@ void net_dial(struct node *from, const struct site_effect *e)
         const struct link *there = &w->link[from->index][to->index];
         const struct link *back = &w->link[to->index][from->index];
         d->reached = there->cuts == 0 && back->cuts == 0;
-        ns = d->reached ? net_delay(w, there) + net_delay(w, back) : ns;
+        if (d->reached) {
+            ns = net_delay(w, there);
+            ns += net_delay(w, back);
+        }
     } else if (to == from || prng_chance(&w->net_chance, 500000)) {
         ns = MS;
     }
