@@ -7,6 +7,12 @@
 
 TestSuite(libmotet_end, .timeout = 60);
 
+static bool readable(int fd, int ms)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    return poll(&p, 1, ms) == 1;
+}
+
 /* ---- groups and watches ---------------------------------------------------
  */
 
@@ -108,6 +114,8 @@ Test(libmotet_end, a_deleted_port_says_what_was_not_executed)
                         2, &call));
     OK(motet_receive(port, &msg, 1000));
     /* The second one waits in this program, never seen: it did not run. */
+    cr_assert(readable(motet_fd(s), 1000));
+    OK(motet_dispatch(s));
     motet_port_delete(port);
     for (int i = 0; i < 2; i++) {
         OK(motet_event(m, &event, 1000));
@@ -219,12 +227,6 @@ Test(libmotet_end, a_frozen_site_does_not_hold_a_call_past_its_deadline)
 
 /* ---- in a foreign loop ----------------------------------------------------
  */
-
-static bool readable(int fd, int ms)
-{
-    struct pollfd p = {.fd = fd, .events = POLLIN};
-    return poll(&p, 1, ms) == 1;
-}
 
 Test(libmotet_end, a_descriptor_for_foreign_loops)
 {
