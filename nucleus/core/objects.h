@@ -90,7 +90,6 @@ struct want {
 struct waiter {
     struct list node; /* actor.waiters or port_side.waiters */
     struct actor *actor;
-    struct port *port; /* NULL: any enabled port */
     uint64_t token;
     struct deadline timer;
 };

@@ -74,7 +74,6 @@ static enum motet_err block(struct nucleus *n, struct actor *a, struct port *p,
         return MOTET_E_NO_MEMORY;
     }
     w->actor = a;
-    w->port = p;
     w->token = in->token;
     list_append(p != NULL ? &p->side->waiters : &a->waiters, &w->node);
     n->counts.waiters++;

@@ -64,6 +64,7 @@ Test(nucleus_call, a_reply_may_be_a_refusal)
     in.held = world_one(&s.w, NUC_DELIVER)->held;
     in.msg.status = MOTET_E_COUNT;
     cr_expect_eq(world_step(&s.w, &in), MOTET_E_INVALID);
+    in.msg = world_msg(&s.w, 4); /* not given on */
     in.msg.status = MOTET_E_PERMISSION;
     cr_expect_eq(world_step(&s.w, &in), MOTET_OK);
     cr_expect_eq(done(&s), MOTET_E_PERMISSION);

@@ -431,6 +431,45 @@ Test(nucleus_group, what_the_directory_says_is_checked)
     finish(&s);
 }
 
+Test(nucleus_group, walks)
+{
+    static struct scene s;
+    scene_init(&s);
+    const struct motet_cap b = group_new(&s, "b");
+    const struct motet_cap a = group_new(&s, "a");
+    const char *name = NULL;
+    uint32_t members = 9;
+    struct motet_ui at = {0};
+    cr_assert_eq(insert(&s, a, s.port[1]), MOTET_OK);
+    cr_assert(nucleus_next_group(s.w.n, at, &at, &name, &members));
+    cr_expect(ui_equal(at, b.ui));
+    cr_expect_str_eq(name, "b");
+    cr_expect_eq(members, 0);
+    cr_assert(nucleus_next_group(s.w.n, at, &at, &name, &members));
+    cr_expect_str_eq(name, "a");
+    cr_expect_eq(members, 1);
+    cr_expect_not(nucleus_next_group(s.w.n, at, &at, &name, &members));
+    cr_expect_not(nucleus_next_group(s.w.n, s.actor, &at, &name, &members));
+    finish(&s);
+}
+
+/* The directory may place a member elsewhere first, and correct itself. */
+Test(nucleus_group, a_member_is_placed_anew)
+{
+    static struct scene s;
+    scene_init(&s);
+    const struct motet_ui g = ui_of_name("g");
+    cr_assert_eq(world_member(&s.w, g, s.port[1], WORLD_PEER, true), MOTET_OK);
+    cr_assert_eq(world_member(&s.w, g, s.port[1], WORLD_SITE, true), MOTET_OK);
+    cr_expect_eq(nucleus_counts(s.w.n).members, 1);
+    cr_expect_eq(s.w.n->peer_pool.used, 0);
+    world_clear(&s.w);
+    cr_assert_eq(world_port_end(&s.w, s.actor, s.port[1]), MOTET_OK);
+    cr_expect_eq(world_seen(&s.w, NUC_PUBLISH), 1, "its end is published");
+    cr_expect_eq(nucleus_counts(s.w.n).groups, 0);
+    finish(&s);
+}
+
 Test(nucleus_group, limits)
 {
     static struct world w;
@@ -450,5 +489,13 @@ Test(nucleus_group, limits)
     cr_expect_eq(world_member(&w, h, world_far(1), 9, true), MOTET_OK);
     cr_expect_eq(world_member(&w, h, world_far(2), 9, true), MOTET_OK);
     cr_expect_eq(world_member(&w, h, world_far(3), 9, true), MOTET_E_LIMIT);
+    in = world_in(&w, NUC_GROUP_NEW);
+    in.actor = world_actor(&w, true);
+    in.port = world_port(&w, in.actor);
+    cr_assert_eq(world_step(&w, &in), MOTET_OK);
+    in.cap = w.out.cap;
+    in.kind = NUC_GROUP_INSERT;
+    cr_expect_eq(world_step(&w, &in), MOTET_E_LIMIT);
+    cr_expect_eq(w.count, 0, "nothing is published");
     world_fini(&w);
 }

@@ -160,7 +160,9 @@ Test(nucleus_port, limits)
     in = world_in(&w, NUC_SEND);
     in.actor = a;
     in.port = p;
-    in.dest.target = p;
+    in.dest = (struct motet_dest){.target = ui_of_name("g"), .wait = true};
+    cr_expect_eq(world_step(&w, &in), MOTET_E_LIMIT, "it would block as well");
+    in.dest = (struct motet_dest){.target = p};
     in.msg = world_msg(&w, 9);
     cr_expect_eq(world_step(&w, &in), MOTET_E_TOO_BIG);
     in.msg = world_msg(&w, 9);

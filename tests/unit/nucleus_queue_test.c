@@ -131,6 +131,7 @@ Test(nucleus_queue, a_parked_one_ends_at_its_deadline)
     cr_expect_eq(world_seen(&p.w, NUC_SENT), 0);
     world_pass(&p.w, 1);
     cr_expect_eq(world_one(&p.w, NUC_SENT)->err, MOTET_E_FULL);
+    cr_expect(ui_equal(world_one(&p.w, NUC_SENT)->port, p.out));
     cr_expect_eq(nucleus_counts(p.w.n).refused, 1);
     cr_expect_eq(nucleus_deadline_ns(p.w.n), DEADLINE_NEVER);
     world_fini(&p.w);

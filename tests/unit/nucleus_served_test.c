@@ -101,6 +101,8 @@ Test(nucleus_served, a_stalled_reply_is_sent_again)
     in.dst = world_far(2);
     cr_assert_eq(world_step(&s.w, &in), MOTET_OK);
     cr_expect_eq(world_seen(&s.w, NUC_TO_NET), 0, "another flow");
+    cr_expect(ui_equal(world_one(&s.w, NUC_ROOM)->port, s.in));
+    cr_expect(ui_equal(world_one(&s.w, NUC_ROOM)->dst, world_far(2)));
     in.dst = world_far(1);
     cr_assert_eq(world_step(&s.w, &in), MOTET_OK);
     cr_expect_eq(msg_bytes(&world_one(&s.w, NUC_TO_NET)->msg), 5);
@@ -259,10 +261,11 @@ Test(nucleus_served, forwarded_to_another_site)
     scene_init(&s, true, 0);
     cr_assert_eq(ask(&s, request(5, 20)), MOTET_OK);
     const uint64_t held = world_one(&s.w, NUC_DELIVER)->held;
+    world_pass(&s.w, 8 * WORLD_MS);
     cr_assert_eq(world_forward(&s.w, s.server, held, world_far(3)), MOTET_OK);
     const struct nuc_effect *e = world_one(&s.w, NUC_TO_NET);
     cr_expect_eq(e->msg.kind, MSG_REQUEST);
-    cr_expect_eq(e->msg.remaining_ms, 20);
+    cr_expect_eq(e->msg.remaining_ms, 12);
     cr_expect(ui_equal(e->msg.reply_to, world_far(1)));
     const uint64_t t = e->ticket;
     world_clear(&s.w);
