@@ -28,7 +28,8 @@ enum msg_kind {
 struct msg {
     enum msg_kind kind;
     uint8_t annex_bytes;      /* 0 .. MOTET_ANNEX_MAX */
-    uint16_t status;          /* see the kinds */
+    uint16_t status;          /* see the kinds; REQUEST: how often it was handed
+                               * on, FORWARDED: likewise, with this time */
     uint32_t remaining_ms;    /* REQUEST: time left to its deadline when it was
                                * last handed on, 0 = no deadline */
     uint64_t call;            /* id given by the caller or watcher */

@@ -417,12 +417,14 @@ void call_leg(struct nucleus *n, struct call *c, enum motet_err err)
     }
 }
 
-void call_moved(struct nucleus *n, struct call *c, struct motet_ui server)
+void call_moved(struct nucleus *n, struct call *c, struct motet_ui server,
+                uint16_t hops)
 {
     enum motet_err err;
-    if (c->held != NULL) {
-        return;
+    if (c->held != NULL || hops <= c->hops) {
+        return; /* here, or further on already */
     }
+    c->hops = hops;
     bond_cut(n, &c->bond);
     c->server = server;
     c->bereft = false;

@@ -294,7 +294,8 @@ void call_leg(struct nucleus *n, struct call *c, enum motet_err err);
 /** A member arrived for it. */
 void call_woken(struct nucleus *n, struct parcel *q);
 /** Its request is at port `server` of another site now. */
-void call_moved(struct nucleus *n, struct call *c, struct motet_ui server);
+void call_moved(struct nucleus *n, struct call *c, struct motet_ui server,
+                uint16_t hops);
 /** Its server's site is dead. */
 void call_bereft(struct nucleus *n, struct call *c);
 

@@ -259,12 +259,20 @@ enum motet_err held_reply(struct nucleus *n, const struct nuc_in *in,
 
 /* ---- Forwarding ---------------------------------------------------------- */
 
+/* How often the request has been handed on, once it is so again. Each of those
+ * who did so tells the caller, and what they tell may cross on its way. */
+static uint16_t hops_after(const struct msg *request)
+{
+    return (uint16_t)(request->status + 1);
+}
+
 /* The request as it goes on: the caller's identity, what is left of its time.
  */
 static struct msg onward(const struct nucleus *n, const struct held *h,
                          struct motet_ui target)
 {
     struct msg m = h->msg;
+    m.status = hops_after(&h->msg);
     m.target = ui_is_group(target) ? target : (struct motet_ui){0};
     if (h->deadline_ns != DEADLINE_NEVER) {
         const uint64_t left_ns = h->deadline_ns - n->now_ns;
@@ -278,6 +286,7 @@ static void tell_forwarded(struct nucleus *n, const struct held *h,
 {
     const struct msg note = {
         .kind = MSG_FORWARDED,
+        .status = hops_after(&h->msg),
         .call = h->msg.call,
         .reply_to = to,
     };
@@ -314,9 +323,11 @@ static enum motet_err forward_here(struct nucleus *n, struct held *h,
     list_append(&to->side->helds, &h->of_port);
     if (h->call != NULL) {
         h->call->server = to->ui;
+        h->call->hops = msg->status;
     } else {
         tell_forwarded(n, h, from->ui, to->ui);
     }
+    h->msg.status = msg->status;
     return MOTET_OK;
 }
 
@@ -355,6 +366,9 @@ enum motet_err held_forward(struct nucleus *n, const struct nuc_in *in,
     if (h->deadline_ns <= n->now_ns) {
         return MOTET_E_TIMEOUT;
     }
+    if (h->msg.status >= FORWARDS_MAX) {
+        return MOTET_E_LIMIT;
+    }
     if (ui_is_group(dst)) {
         err = in->dest.mode == MOTET_TO_ALL ? MOTET_E_INVALID
                                             : group_pick(n, &in->dest, &dst);
@@ -375,6 +389,7 @@ void held_forwarded(struct nucleus *n, struct held *h, struct motet_ui server,
                     enum motet_err err)
 {
     const struct motet_ui from = h->parcel->src;
+    const uint16_t hops = hops_after(&h->msg);
     struct call *c = h->call;
     h->parcel = NULL;
     if (err != MOTET_OK) {
@@ -386,6 +401,6 @@ void held_forwarded(struct nucleus *n, struct held *h, struct motet_ui server,
     }
     held_free(n, h);
     if (c != NULL) {
-        call_moved(n, c, server);
+        call_moved(n, c, server, hops);
     }
 }

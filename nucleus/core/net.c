@@ -141,6 +141,7 @@ static enum motet_err take_request(struct nucleus *n, const struct nuc_in *in,
     if (c != NULL) {
         bond_cut(n, &c->bond);
         c->server = p->ui;
+        c->hops = in->msg.status;
     }
     return MOTET_OK;
 }
@@ -205,7 +206,7 @@ static enum motet_err take_forwarded(struct nucleus *n, const struct nuc_in *in,
     if (ui_site(server) == n->cfg.site) {
         /* Its request is, or was, at a port here: known already. */
     } else if (c != NULL) {
-        call_moved(n, c, server);
+        call_moved(n, c, server, in->msg.status);
     } else {
         /* The call has ended, and the new server may not know. */
         const struct msg cancel = {

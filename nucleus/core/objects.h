@@ -18,7 +18,7 @@ enum {
     PEERS_MAX = 65536, /* sites known or waited for */
     PARCELS_MAX = 1 << 22, /* messages queued, parked, on their way out */
     RETRY_MS = 1000,       /* until what the network refused is tried again */
-    INNER_RETRY_MS = 100,  /* until a reply or news are handed on again */
+    FORWARDS_MAX = 32,     /* of one request: then it goes in a circle */
 };
 
 /* Objects named by a 64-bit id: a pool, and a count in the upper bits, so that
@@ -175,6 +175,7 @@ struct call {
     enum motet_err no;    /* being given up, and how that will be told ... */
     enum motet_err maybe; /* ... once `leg` is settled */
     bool bereft;          /* its server's site died before `leg` was settled */
+    uint16_t hops;        /* how often it was handed on to get to `server` */
     struct deadline timer;
 };
 

@@ -305,7 +305,8 @@ Test(nucleus_served, the_caller_follows_a_forwarded_call)
     const uint64_t call = call_for(&s, world_far(1), 5);
     cr_assert_eq(world_outcome(&s.w, ticket(&s), MOTET_OK), MOTET_OK);
     const struct motet_ui third = ui_make(13, 4, UI_PORT, 1);
-    struct msg m = {.kind = MSG_FORWARDED, .call = call, .reply_to = third};
+    struct msg m = {
+        .kind = MSG_FORWARDED, .status = 1, .call = call, .reply_to = third};
     cr_assert_eq(world_deliver(&s.w, world_far(1), s.out, m), MOTET_OK);
     cr_assert_eq(world_site(&s.w, WORLD_PEER, 1, NUC_SITE_DEAD), MOTET_OK);
     cr_expect_eq(world_seen(&s.w, NUC_CALL_DONE), 0, "it is not there now");
@@ -319,6 +320,44 @@ Test(nucleus_served, the_caller_follows_a_forwarded_call)
     scene_fini(&s);
 }
 
+/* Two handed it on, one after the other, and what they tell crosses. */
+Test(nucleus_served, the_last_forward_counts)
+{
+    static struct scene s;
+    scene_init(&s, true, 0);
+    const uint64_t call = call_for(&s, world_far(1), 5);
+    cr_assert_eq(world_outcome(&s.w, ticket(&s), MOTET_OK), MOTET_OK);
+    struct msg m = {.kind = MSG_FORWARDED, .call = call};
+    m.status = 2;
+    m.reply_to = ui_make(14, 4, UI_PORT, 1);
+    cr_assert_eq(world_deliver(&s.w, world_far(1), s.out, m), MOTET_OK);
+    m.status = 1;
+    m.reply_to = ui_make(13, 4, UI_PORT, 1);
+    cr_assert_eq(world_deliver(&s.w, world_far(1), s.out, m), MOTET_OK);
+    cr_assert_eq(world_site(&s.w, 13, 4, NUC_SITE_DEAD), MOTET_OK);
+    cr_expect_eq(world_seen(&s.w, NUC_CALL_DONE), 0, "it is further on");
+    cr_assert_eq(world_site(&s.w, 14, 4, NUC_SITE_DEAD), MOTET_OK);
+    cr_expect_eq(done(&s), MOTET_E_MAYBE_SITE_DEAD);
+    scene_fini(&s);
+}
+
+Test(nucleus_served, a_request_is_not_handed_on_for_ever)
+{
+    static struct scene s;
+    scene_init(&s, true, 0);
+    struct msg m = request(5, 0);
+    m.status = 31;
+    cr_assert_eq(ask(&s, m), MOTET_OK);
+    uint64_t held = world_one(&s.w, NUC_DELIVER)->held;
+    world_clear(&s.w);
+    cr_assert_eq(world_forward(&s.w, s.server, held, s.in), MOTET_OK);
+    held = world_one(&s.w, NUC_DELIVER)->held;
+    cr_expect_eq(world_forward(&s.w, s.server, held, s.in), MOTET_E_LIMIT);
+    cr_expect_eq(world_reply(&s.w, s.server, held), MOTET_OK);
+    drop_replies(&s);
+    scene_fini(&s);
+}
+
 Test(nucleus_served, forwarded_to_a_dead_site)
 {
     static struct scene s;
@@ -327,6 +366,7 @@ Test(nucleus_served, forwarded_to_a_dead_site)
     cr_assert_eq(world_outcome(&s.w, ticket(&s), MOTET_OK), MOTET_OK);
     cr_assert_eq(world_site(&s.w, 13, 4, NUC_SITE_DEAD), MOTET_OK);
     const struct msg m = {.kind = MSG_FORWARDED,
+                          .status = 1,
                           .call = call,
                           .reply_to = ui_make(13, 4, UI_PORT, 1)};
     cr_assert_eq(world_deliver(&s.w, world_far(1), s.out, m), MOTET_OK);
