@@ -45,10 +45,7 @@ struct motet_ui ops_draw_port(struct motet_self *self, struct worker *k)
     return ui;
 }
 
-/* Whether this life of the port's site was ever heard of here. A real program
- * has its UIs from somewhere; what nobody connected has ever heard of is waited
- * for without end. */
-static bool heard_of(const struct worker *k, struct motet_ui port)
+bool ops_heard_of(const struct worker *k, struct motet_ui port)
 {
     struct member_info info;
     const struct members *m = site_members(k->node->site);
@@ -252,7 +249,7 @@ static bool draw_dest(struct motet_self *self, struct worker *k,
     } else {
         dest->target = ops_draw_port(self, k);
     }
-    if (e->deadline_ns == DEADLINE_NEVER && !heard_of(k, dest->target)) {
+    if (e->deadline_ns == DEADLINE_NEVER && !ops_heard_of(k, dest->target)) {
         return false;
     }
     e->peer = dest->target;
@@ -442,7 +439,7 @@ static void op_watch(struct motet_self *self, struct worker *k)
     struct check_event e = worker_event(k, CHECK_WATCH_BEGIN, p->ui);
     e.id = k->work->ids + 1;
     e.peer = subject;
-    if (ui_is_zero(subject) || !heard_of(k, subject) ||
+    if (ui_is_zero(subject) || !ops_heard_of(k, subject) ||
         motet_actor_watch(self, p->ui, subject, &x->watch) != MOTET_OK) {
         x->watch = 0;
         return;

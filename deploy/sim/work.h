@@ -123,5 +123,9 @@ void ops_answer_one(struct motet_self *self, struct worker *k,
                     struct my_held *h);
 /** A target among all ports, most likely a live one. */
 struct motet_ui ops_draw_port(struct motet_self *self, struct worker *k);
+/** Whether this life of the port's site was ever heard of here. A real program
+ * has its UIs from somewhere; what nobody connected has ever heard of is waited
+ * for without end. */
+bool ops_heard_of(const struct worker *k, struct motet_ui port);
 
 #endif

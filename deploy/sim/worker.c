@@ -145,7 +145,9 @@ static void on_request(struct motet_self *self, struct worker *k,
     e.id = id;
     if (draw < 15 && !k->work->draining) {
         const struct motet_dest dest = {.target = ops_draw_port(self, k)};
-        if (!ui_is_zero(dest.target)) {
+        e.peer = dest.target;
+        if (!ui_is_zero(dest.target) &&
+            (v->remaining_ms != 0 || ops_heard_of(k, dest.target))) {
             e.err = motet_actor_forward(self, v->held, &dest);
             worker_feed(k, &e);
             if (e.err == MOTET_OK) {
