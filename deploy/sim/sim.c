@@ -12,10 +12,11 @@ enum { MESSAGE_MAX = (1 << 20) + MOTET_ANNEX_MAX }; /* of the load, bytes */
  * site is connected; before that it may have to hear that it was taken for
  * dead, be born again and be found by a dial whose back-off is 2 s. */
 static const uint64_t agree_max_ns = 12 * SECOND;
-/* Where sites die for good as the others heal, these must find it out first: a
- * suspicion takes 2 s, and up to 9 times that by a site that has reason to
- * doubt itself (Lifeguard). */
-static const uint64_t agree_core_max_ns = 30 * SECOND;
+/* Where sites die for good as the others heal, these must find it out first.
+ * One that loses most of its peers at once has reason to doubt itself
+ * (Lifeguard): it probes 9 times less often, and a suspicion takes 9 times 2 s.
+ */
+static const uint64_t agree_core_max_ns = 60 * SECOND;
 static const uint64_t settle_ns = 20 * SECOND; /* for all that is pending */
 /* Where tables are tiny, who waits for a place in them waits until records of
  * others are forgotten: up to 60 s. */
