@@ -8,7 +8,7 @@
 set -euo pipefail
 
 memory='calloc|malloc|realloc|free|abort'
-bytes='memcpy|memmove|memset|memcmp|strlen|strnlen|strcmp|strncmp'
+bytes='memcpy|memmove|memset|memcmp|bcmp|strlen|strnlen|strcmp|strncmp'
 fortified='__(memcpy|memmove|memset)_chk|__stack_chk_fail'
 sanitizers='__(asan|ubsan|tsan|lsan|sanitizer|sancov|llvm)_.*|__gcov.*'
 linker='_GLOBAL_OFFSET_TABLE_|__tls_get_addr|__start_.*|__stop_.*'

@@ -200,10 +200,10 @@ enum hello_do hello_judge(const struct netmgr *n, const struct conn *c,
     if (h->lane == NET_BULK && (!known || !p->up)) {
         return HELLO_WAIT;
     }
-    if (!c->dialed && known && p->up && h->to_site == 0) {
+    bool moved = known && strcmp(h->address, p->hello_addr) != 0;
+    if (!c->dialed && known && !moved && p->up && h->to_site == 0) {
         return refuse_with(refuse, MOTET_E_EXISTS, 0, "in session already");
     }
-    bool moved = known && strcmp(h->address, p->hello_addr) != 0;
     if (p != NULL && p->up && h->lane == NET_CONTROL && (!known || moved)) {
         return judge_twin(n, h, p, refuse);
     }

@@ -3,7 +3,6 @@
 and both are named."""
 
 import shutil
-import time
 
 import lab
 
@@ -49,8 +48,6 @@ class Twins(lab.LabTest):
         self.all_is_well()
 
     def test_a_new_state_folder(self):
-        # its incarnation comes from the clock, in whole seconds
-        time.sleep(1.1)
         result = self.lab.motetd("--config", self.copy_conf("site2", "fresh"))
         self.refused_naming_both("site2", result)
         self.all_is_well()

@@ -585,3 +585,30 @@ Test(netmgr_hello, none_while_leaving)
     cr_assert_eq(one_effect(&o, NET_CLOSE, 0)->e.conn, 1);
     one_free(&o);
 }
+
+/* A copy of a site that drew the same incarnation has another address: it is a
+ * twin, not an old acquaintance, whatever address it dialed. */
+Test(netmgr_hello, a_copy_at_a_seed_address_is_a_twin)
+{
+    struct one o;
+    one_session(one_new(&o));
+    struct net_hello h = one_hello();
+    h.to_site = 0;
+    memcpy(h.address, "copy:1", sizeof "copy:1");
+    one_give(&o, 1, (struct net_frame){.kind = NET_PONG, .u = {.ping = o.now}});
+    o.now += 10 * ONE_MS;
+    one_accept(&o, 2);
+    one_give_hello(&o, 2, &h);
+    const struct one_effect *r = one_frame(&o, NET_REFUSE, 0);
+    cr_assert_eq(r->refuse.err, MOTET_E_AGAIN, "the present one is asked");
+    const struct one_effect *ping = one_frame(&o, NET_PING, 0);
+    one_give(&o, 1,
+             (struct net_frame){.kind = NET_PONG,
+                                .u = {.ping = ping->e.frame.u.ping}});
+    o.now += 1000 * ONE_MS;
+    one_accept(&o, 3);
+    one_give_hello(&o, 3, &h);
+    r = one_frame(&o, NET_REFUSE, 0);
+    cr_assert_eq(r->refuse.err, MOTET_E_TWIN);
+    one_free(&o);
+}
