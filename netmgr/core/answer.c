@@ -62,6 +62,9 @@ static void gone(struct netmgr *n, struct sflow *f, const struct net_ack *a)
     enum motet_err err = reason(a->status);
     sflow_settle_all(n, f, is_certain(f, a) ? err : MOTET_E_MAYBE_LOST, err);
     sflow_drop_voids(n, f); /* nobody there waits for them */
+    if (f->una == f->end) {
+        sflow_unbind(n, f); /* what was granted, or was not, is of the past */
+    }
     sflow_tidy(n, f);
 }
 

@@ -276,6 +276,30 @@ Test(netmgr_send, gone)
     one_free(&o);
 }
 
+/* The port there ends while nothing is kept here and no credit is left: what is
+ * sent next binds anew, and is refused, instead of waiting for credit for ever.
+ */
+Test(netmgr_send, gone_with_nothing_kept_and_no_credit)
+{
+    struct one o;
+    session(&o);
+    cr_assert_eq(one_send(&o, 1, 1, 0), MOTET_OK);
+    one_flush(&o);
+    uint32_t h = handle(&o);
+    uint64_t b = base(&o);
+    one_ack(&o,
+            (struct net_ack){.handle = h, .next = b + 1, .credit_msgs = b + 1});
+    cr_assert_eq(one_outcome(&o, 1), MOTET_OK);
+    one_ack(&o, (struct net_ack){.handle = h,
+                                 .flags = NET_ACK_GONE,
+                                 .status = MOTET_E_CLOSED,
+                                 .next = b + 1});
+    cr_assert_eq(one_send(&o, 2, 1, 0), MOTET_OK);
+    one_flush(&o);
+    cr_assert_neq(handle(&o), h);
+    one_free(&o);
+}
+
 static void break_and_resume(struct one *o)
 {
     (void)!one_step(o, (struct net_in){.kind = NET_IN_CONN_DOWN, .conn = 1});
