@@ -129,8 +129,8 @@ static uint32_t next_incarnation(struct node *n)
     if (n->reborn > incarnation) {
         incarnation = n->reborn;
     }
-    /* Two copies that start in the same second would be the same to everybody:
-     * the protocol cannot tell them apart (yet). */
+    /* Two copies that start in the same second, each known to other peers only,
+     * are the same to everybody: that is not covered by P9. */
     for (uint32_t i = 0; i <= n->world->node_count; i++) {
         const struct node *other = &n->world->node[i];
         if (other != n && other->id == n->id &&
