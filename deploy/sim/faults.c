@@ -124,9 +124,10 @@ static bool fits_preset(enum sim_preset preset, enum sim_fault f)
         return false;
     case SIM_DEATHS:
         return f == SIM_FAULT_CRASH || f == SIM_FAULT_PAUSE ||
-               f == SIM_FAULT_TWIN;
+               f == SIM_FAULT_TWIN || f == SIM_FAULT_LEAVE;
     case SIM_LOSSY:
-        return f != SIM_FAULT_CRASH && f != SIM_FAULT_TWIN;
+        return f != SIM_FAULT_CRASH && f != SIM_FAULT_TWIN &&
+               f != SIM_FAULT_LEAVE;
     case SIM_SWARM:
     case SIM_TIGHT:
     case SIM_PRESET_COUNT:
@@ -321,10 +322,11 @@ static void hurt_state(struct node *n, uint64_t boot_ns)
     }
 }
 
-static void crash(struct world *w)
+/* A site dies, or leaves in good order, and comes back after a while. */
+static void crash(struct world *w, bool leaves)
 {
     struct node *n = draw_node(w);
-    if (n == NULL) {
+    if (n == NULL || (leaves && n->paused)) {
         return;
     }
     uint64_t ns = prng_between(&w->chance, 500, 10000) * MS;
@@ -334,7 +336,11 @@ static void crash(struct world *w)
     } else if (draw < 4) {
         ns = prng_between(&w->chance, 10, 60) * SECOND;
     }
-    node_crash(n, "crashes");
+    if (leaves) {
+        node_leave(n);
+    } else {
+        node_crash(n, "crashes");
+    }
     hurt_state(n, w->now_ns + ns);
     world_at(w, &n->boot, DUE_BOOT, w->now_ns + ns);
 }
@@ -386,7 +392,8 @@ static void strike(struct world *w, enum sim_fault fault)
     struct node *n = NULL;
     switch (fault) {
     case SIM_FAULT_CRASH:
-        crash(w);
+    case SIM_FAULT_LEAVE:
+        crash(w, fault == SIM_FAULT_LEAVE);
         break;
     case SIM_FAULT_PAUSE:
         pause_one(w);

@@ -45,7 +45,7 @@ enum sim_verdict {
     X(CRASH, "crash") X(PAUSE, "pause") X(CUT_ONE_WAY, "cut one way")          \
     X(CUT, "cut both ways") X(HALVES, "halves") X(RING, "ring") X(CLOG, "clog")\
     X(BREAK, "break") X(WEATHER, "weather") X(STRANGER, "stranger")            \
-    X(TWIN, "twin")
+    X(TWIN, "twin") X(LEAVE, "leave")
 /* clang-format on */
 #define SIM_FAULT_ENUM(name, text) SIM_FAULT_##name,
 enum sim_fault { SIM_FAULTS(SIM_FAULT_ENUM) SIM_FAULT_COUNT };

@@ -315,6 +315,15 @@ static void hand_over(struct node *n, struct input *in)
     input_free(n->world, in);
 }
 
+void node_leave(struct node *n)
+{
+    if (n->site == NULL || n->paused) {
+        return;
+    }
+    step(n, &(struct site_in){.kind = SITE_IN_LEAVE});
+    node_crash(n, "leaves");
+}
+
 /* What the host does when its site says that it cannot go on. */
 static void obey(struct node *n)
 {

@@ -219,6 +219,8 @@ void world_run(struct world *w, uint64_t until_ns);
 void node_boot(struct node *n);
 /** The site is gone from one moment to the next; its memory is lost. */
 void node_crash(struct node *n, const char *why);
+/** The site leaves in good order, and is gone. */
+void node_leave(struct node *n);
 /** Takes an input; it is handed over at the node's next turn. */
 void node_input(struct node *n, struct input *in);
 struct input *input_new(struct world *w, enum site_in_kind kind, uint64_t conn,
