@@ -405,7 +405,9 @@ enum motet_err accept_in_port_end(struct netmgr *n, const struct net_in *in)
     }
     list_foreach (it, &d->rflows) {
         struct rflow *r = LIST_ENTRY(it, struct rflow, port);
-        if (r->handle != 0 && r->gone == 0) {
+        /* What returns is for the nucleus to judge: it answers a WATCH of a
+         * port that has ended behind all that came from there. */
+        if (r->handle != 0 && r->gone == 0 && !r->returning) {
             end_port(n, r, MOTET_E_CLOSED);
         }
     }

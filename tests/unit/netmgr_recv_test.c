@@ -252,6 +252,32 @@ Test(netmgr_recv, a_port_that_ends_says_how_far_it_came)
     one_free(&o);
 }
 
+/* A WATCH of it is answered by the nucleus, behind what it had sent. */
+Test(netmgr_recv, what_returns_is_offered_after_the_end_of_its_port)
+{
+    struct one o;
+    one_session(one_new(&o));
+    const struct net_bind bind = {
+        .handle = 1,
+        .returning = true,
+        .src = one_there(),
+        .dst = one_here(),
+        .base = 1,
+    };
+    one_give(&o, 1, (struct net_frame){.kind = NET_BIND, .u.bind = bind});
+    struct net_data d = {.handle = 1, .seq = 1, .msg = {.kind = MSG_WATCH}};
+    one_data(&o, d);
+    cr_assert(offered(&o));
+    (void)ack(&o);
+    (void)!one_step(
+        &o, (struct net_in){.kind = NET_IN_PORT_END, .dst = one_here()});
+    cr_expect_eq(one_frames(&o, NET_ACK), 0);
+    d.seq = 2;
+    one_data(&o, d);
+    cr_expect(offered(&o));
+    one_free(&o);
+}
+
 Test(netmgr_recv, a_port_that_moved)
 {
     struct one o;
