@@ -31,7 +31,8 @@ enum {
     OVERRIDES_MAX = 65536, /* ports known to live away from their birth site */
     RING_FIRST = 4,        /* slots of a flow's first ring */
     QUANTUM_BYTES = NET_FRAGMENT_BYTES, /* of one flow in its turn */
-    FRAME_OVERHEAD = 40,   /* counted for each DATA frame in the backlog */
+    FRAME_OVERHEAD = 32, /* of a DATA frame, in the backlog: never more than is
+                          * written, or what was drained never adds up */
     DATAGRAM_BYTES = 1024, /* payload in a datagram */
     DATAGRAM_FLIGHT = 64,  /* messages of a flow in flight on a datagram path */
     CREDIT_MSGS_MAX = 4096,
