@@ -421,9 +421,10 @@ void call_moved(struct nucleus *n, struct call *c, struct motet_ui server,
                 uint16_t hops)
 {
     enum motet_err err;
-    if (c->held != NULL || hops <= c->hops) {
-        return; /* here, or further on already */
+    if (hops <= c->hops) {
+        return; /* further on already */
     }
+    /* It may seem to be here still: that it left is not acknowledged yet. */
     c->hops = hops;
     bond_cut(n, &c->bond);
     c->server = server;

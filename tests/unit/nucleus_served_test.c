@@ -341,6 +341,31 @@ Test(nucleus_served, the_last_forward_counts)
     scene_fini(&s);
 }
 
+/* From a port here to the next site and on, before the first is acknowledged.
+ */
+Test(nucleus_served, a_forward_from_here_is_overtaken)
+{
+    static struct scene s;
+    scene_init(&s, true, 0);
+    const uint64_t call = call_for(&s, s.in, 5);
+    cr_assert_eq(world_forward(&s.w, s.server,
+                               world_one(&s.w, NUC_DELIVER)->held,
+                               world_far(1)),
+                 MOTET_OK);
+    const uint64_t t = ticket(&s);
+    const struct msg m = {.kind = MSG_FORWARDED,
+                          .status = 2,
+                          .call = call,
+                          .reply_to = ui_make(13, 4, UI_PORT, 1)};
+    cr_assert_eq(world_deliver(&s.w, world_far(1), s.out, m), MOTET_OK);
+    cr_assert_eq(world_outcome(&s.w, t, MOTET_OK), MOTET_OK);
+    cr_assert_eq(world_site(&s.w, WORLD_PEER, 1, NUC_SITE_DEAD), MOTET_OK);
+    cr_expect_eq(world_seen(&s.w, NUC_CALL_DONE), 0, "it is further on");
+    cr_assert_eq(world_site(&s.w, 13, 4, NUC_SITE_DEAD), MOTET_OK);
+    cr_expect_eq(done(&s), MOTET_E_MAYBE_SITE_DEAD);
+    scene_fini(&s);
+}
+
 Test(nucleus_served, a_request_is_not_handed_on_for_ever)
 {
     static struct scene s;
