@@ -308,11 +308,12 @@ static struct node *draw_node(struct world *w)
 
 /* The state file is lost or rolled back, or the wall clock jumps; never so that
  * both say less than was used before: that only the memory of peers covers. */
-static void hurt_state(struct node *n, uint64_t boot_ns)
+static void hurt_state(struct node *n)
 {
     struct world *w = n->world;
     const uint64_t draw = prng_below(&w->chance, 10);
-    const int64_t wall = WALL_START_S + (int64_t)(boot_ns / SECOND) + n->wall_s;
+    const int64_t wall =
+        WALL_START_S + (int64_t)(w->now_ns / SECOND) + n->wall_s;
     if (draw < 2 && wall > (int64_t)n->stored) {
         n->stored = draw == 0 ? 0 : n->stored_before;
         world_trace(w, n, '!', "%s: its state file is %s", n->name,
@@ -341,7 +342,7 @@ static void crash(struct world *w, bool leaves)
     } else {
         node_crash(n, "crashes");
     }
-    hurt_state(n, w->now_ns + ns);
+    hurt_state(n);
     world_at(w, &n->boot, DUE_BOOT, w->now_ns + ns);
 }
 
