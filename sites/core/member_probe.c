@@ -20,10 +20,13 @@ void member_aware(struct members *m, uint32_t more)
     }
 }
 
-/* All waiting for answers is longer the less I trust myself (Lifeguard). */
+/* All waiting for answers is longer the less I trust myself (Lifeguard). A
+ * round trip that a cut or a pause has stretched must not stretch it without
+ * end: the turn of the others would not come. */
 static uint64_t timeout_ns(const struct members *m, const struct member *x)
 {
-    const uint64_t rtt4_ns = 4 * x->rtt_ns;
+    const uint64_t most_ns = MEMBER_SECOND_NS;
+    const uint64_t rtt4_ns = x->rtt_ns < most_ns / 4 ? 4 * x->rtt_ns : most_ns;
     const uint64_t least_ns = m->cfg.probe_timeout_ns;
     return (rtt4_ns > least_ns ? rtt4_ns : least_ns) * (1 + m->awareness);
 }

@@ -236,3 +236,18 @@ Test(member_rules, a_late_voucher_is_no_evidence, .init = with_bob_and_eve,
     message(EVE, MEMBER_ACK, req->msg.seq, BOB, false);
     cr_expect_eq(state_of(BOB), MEMBER_ALIVE, "asked after it");
 }
+
+/* A cut or a pause stretches a round trip to many seconds. */
+Test(member_rules, a_stretched_round_trip_does_not_hide_a_death, .init = setup,
+     .fini = teardown)
+{
+    step((struct member_in){.kind = MEMBER_IN_SESSION,
+                            .site = BOB,
+                            .incarnation = INC,
+                            .name = "x",
+                            .address = "x:1",
+                            .up = true,
+                            .rtt_ns = 20000 * MS_NS});
+    pass(10000);
+    cr_expect_neq(state_of(BOB), MEMBER_ALIVE);
+}
