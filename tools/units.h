@@ -10,7 +10,7 @@
 /* Numbers with units, as people write and read them. All parsers refuse empty
  * text, signs, blanks, unknown units and what does not fit. */
 
-enum { UNIT_TEXT_MAX = 32 }; /* bytes of a printed quantity, with the NUL */
+enum { UNIT_TEXT_MAX = 64 }; /* bytes of a printed quantity, with the NUL */
 
 /** "250us" "50ms" "2s" "1.5s" "1m" "2h"; "0" needs no unit. Up to a year. */
 MUST_USE bool unit_duration(const char *text, uint64_t *ns);

@@ -250,8 +250,7 @@ static void begin(struct motet_self *self, struct bench *b, enum op op,
     b->op = op;
     b->held = view->held;
     b->in_flight = 0;
-    b->issued = 0;
-    b->done = 0;
+    b->done = b->issued; /* what is left of the last one does not count */
     b->counted = 0;
     b->refused = 0;
     b->maybe = 0;

@@ -272,6 +272,8 @@ static void release_frame(const struct net_effect *e)
     }
 }
 
+static bool drain_nucleus(struct site *s);
+
 static bool drain_net(struct site *s)
 {
     const struct net_effect *e;
@@ -280,6 +282,7 @@ static bool drain_net(struct site *s)
     while ((e = netmgr_effect(s->netmgr)) != NULL) {
         on_net(s, e);
         release_frame(e);
+        drain_nucleus(s); /* it wants its effects taken after each step */
         any = true;
     }
     return any;
