@@ -21,7 +21,7 @@ enum {
     LEAVE_MS = 1000,    /* time for what was written when leaving */
     STATUS_MS = 1000,   /* between looks at READY and STATUS */
     DIAL_BITS = 48,     /* of a dial's number; above it, which life dialed */
-    WORK_BYTES = 24576, /* read, then answered before more is read: so the two
+    WORK_BYTES = 12288, /* read, then answered before more is read: so the two
                          * ends of a stream work at the same time */
 };
 
