@@ -27,18 +27,18 @@
 struct nucleus;
 
 struct nucleus_limits {
-    uint32_t actors_max;       /* 65,536 */
-    uint32_t ports_max;        /* 1,048,576 */
-    uint32_t groups_max;       /* 65,536 groups known here */
-    uint32_t members_max;      /* 1,048,576 group memberships known here */
-    uint32_t calls_max;        /* 65,536 outstanding calls made here */
-    uint32_t held_max;         /* 65,536 requests owed a reply here */
-    uint32_t watches_max;      /* 65,536 watches made here; likewise of ports
-                                * here by others */
-    uint32_t waiters_max;      /* 65,536 blocked receives, sends, group waits */
-    uint32_t queue_msgs_max;   /* 1,024 default limit of a port's queue */
-    uint32_t queue_bytes_max;  /* 4 MiB default limit of a port's queue */
-    uint32_t body_bytes_max;   /* 16 MiB */
+    uint32_t actors_max;      /* 65,536 */
+    uint32_t ports_max;       /* 1,048,576 */
+    uint32_t groups_max;      /* 65,536 groups known here */
+    uint32_t members_max;     /* 1,048,576 group memberships known here */
+    uint32_t calls_max;       /* 65,536 outstanding calls made here */
+    uint32_t held_max;        /* 65,536 requests owed a reply here */
+    uint32_t watches_max;     /* 65,536 watches made here; likewise of ports
+                               * here by others */
+    uint32_t waiters_max;     /* 65,536 blocked receives, sends, group waits */
+    uint32_t queue_msgs_max;  /* 1,024 default limit of a port's queue */
+    uint32_t queue_bytes_max; /* 4 MiB default limit of a port's queue */
+    uint32_t body_bytes_max;  /* 16 MiB */
 };
 
 /** The table of DESIGN section 12. */
@@ -55,42 +55,43 @@ struct nucleus_config {
 
 enum nuc_kind {
     /* From actors: the local call dispatcher. */
-    NUC_ACTOR_NEW = 1, /* name ("" = none), pi, push -> out.ui: the actor's UI */
-    NUC_ACTOR_END,     /* actor, news: CLOSED or CRASHED. Ends all it owns */
-    NUC_ACTOR_PI,      /* actor, pi */
-    NUC_ACTOR_FIND,    /* name -> out.ui; NO_ACTOR */
-    NUC_PORT_NEW,      /* actor, port_attr -> out.cap */
-    NUC_PORT_END,      /* actor, port */
-    NUC_PORT_SET,      /* actor, port, port_attr: enable, priority, limits */
-    NUC_PORT_INFO,     /* port -> out.port */
-    NUC_GROUP_NEW,     /* actor, name ("" = dynamic) -> out.cap; a static group
-                        * is public: key 0, everyone who knows the name may
-                        * insert */
-    NUC_GROUP_INSERT,  /* actor, cap, port of this actor; twice is OK */
-    NUC_GROUP_REMOVE,  /* actor, cap, port; not a member: NO_MEMBER */
-    NUC_GROUP_LIST,    /* dest.target, index -> out.member (index-th member in
-                        * order of arrival) or NO_MEMBER at the end */
-    NUC_SEND,          /* actor, port (source), dest, msg, deadline_ns, token,
-                        * notify, wait -> the outcome, see below */
-    NUC_CALL,          /* actor, port, dest, msg, deadline_ns -> out.call, then
-                        * NUC_CALL_DONE exactly once */
-    NUC_RECEIVE,       /* actor, port (0 = any enabled), token, deadline_ns: one
-                        * NUC_DELIVER or NUC_RECEIVE_END with that token */
-    NUC_RECEIVE_STOP,  /* actor, token: ends it with CANCELLED */
-    NUC_REPLY,         /* actor, held, msg. STATE if not held any more (the
-                        * caller gave up): harmless */
-    NUC_FORWARD,       /* actor, held, dest: hands the request on, with the
-                        * caller's identity and remaining time. Refused at
-                        * once: still held */
-    NUC_CANCEL,        /* actor, call: completes it as (MAYBE_)CANCELLED */
-    NUC_WATCH,         /* actor, port (receives the news), subject: a port,
-                        * group or site -> out.watch */
-    NUC_UNWATCH,       /* actor, watch: no news after this */
+    NUC_ACTOR_NEW =
+        1,            /* name ("" = none), pi, push -> out.ui: the actor's UI */
+    NUC_ACTOR_END,    /* actor, news: CLOSED or CRASHED. Ends all it owns */
+    NUC_ACTOR_PI,     /* actor, pi */
+    NUC_ACTOR_FIND,   /* name -> out.ui; NO_ACTOR */
+    NUC_PORT_NEW,     /* actor, port_attr -> out.cap */
+    NUC_PORT_END,     /* actor, port */
+    NUC_PORT_SET,     /* actor, port, port_attr: enable, priority, limits */
+    NUC_PORT_INFO,    /* port -> out.port */
+    NUC_GROUP_NEW,    /* actor, name ("" = dynamic) -> out.cap; a static group
+                       * is public: key 0, everyone who knows the name may
+                       * insert */
+    NUC_GROUP_INSERT, /* actor, cap, port of this actor; twice is OK */
+    NUC_GROUP_REMOVE, /* actor, cap, port; not a member: NO_MEMBER */
+    NUC_GROUP_LIST,   /* dest.target, index -> out.member (index-th member in
+                       * order of arrival) or NO_MEMBER at the end */
+    NUC_SEND,         /* actor, port (source), dest, msg, deadline_ns, token,
+                       * notify, wait -> the outcome, see below */
+    NUC_CALL,         /* actor, port, dest, msg, deadline_ns -> out.call, then
+                       * NUC_CALL_DONE exactly once */
+    NUC_RECEIVE,      /* actor, port (0 = any enabled), token, deadline_ns: one
+                       * NUC_DELIVER or NUC_RECEIVE_END with that token */
+    NUC_RECEIVE_STOP, /* actor, token: ends it with CANCELLED */
+    NUC_REPLY,        /* actor, held, msg. STATE if not held any more (the
+                       * caller gave up): harmless */
+    NUC_FORWARD,      /* actor, held, dest: hands the request on, with the
+                       * caller's identity and remaining time. Refused at
+                       * once: still held */
+    NUC_CANCEL,       /* actor, call: completes it as (MAYBE_)CANCELLED */
+    NUC_WATCH,        /* actor, port (receives the news), subject: a port,
+                       * group or site -> out.watch */
+    NUC_UNWATCH,      /* actor, watch: no news after this */
 
     /* From the network manager and the directory, through the site. */
-    NUC_NET_DELIVER, /* src, dst, msg -> OK and out.room_*; AGAIN: no room now,
-                      * NUC_NET_ROOM will follow; any other: refused for good */
-    NUC_NET_OUTCOME, /* ticket, err: MOTET_OK = in the owner's queue */
+    NUC_NET_DELIVER,  /* src, dst, msg -> OK and out.room_*; AGAIN: no room now,
+                       * NUC_NET_ROOM will follow; any other: refused for good */
+    NUC_NET_OUTCOME,  /* ticket, err: MOTET_OK = in the owner's queue */
     NUC_NET_ROOM_FOR, /* src, dst: the sender's own queue has room again */
     NUC_GROUP_MEMBER, /* dest.target: group, name ("" if dynamic), src: member,
                        * site: where it lives, in: joined or left */
@@ -120,7 +121,7 @@ struct nuc_port_attr {
 
 struct nuc_in {
     enum nuc_kind kind;
-    uint64_t now_ns;      /* monotonic; never less than last time */
+    uint64_t now_ns;       /* monotonic; never less than last time */
     struct motet_ui actor; /* on whose behalf; checked against the object */
     struct motet_ui port;
     struct motet_ui src;
@@ -130,11 +131,13 @@ struct nuc_in {
     struct motet_ui subject;
     struct motet_pi pi;
     struct nuc_port_attr attr;
-    struct msg msg; /* SEND, CALL, REPLY: only annex_bytes and data (and status
-                     * for REPLY) are the caller's; the nucleus stamps the rest */
+    struct msg
+        msg; /* SEND, CALL, REPLY: only annex_bytes and data (and status
+              * for REPLY) are the caller's; the nucleus stamps the rest */
     const char *name; /* borrowed for the step */
-    uint64_t deadline_ns; /* absolute; DEADLINE_NEVER; in the past: now or not */
-    uint64_t token;       /* the caller's word, given back with the effect */
+    uint64_t
+        deadline_ns; /* absolute; DEADLINE_NEVER; in the past: now or not */
+    uint64_t token;  /* the caller's word, given back with the effect */
     uint64_t held;
     uint64_t call;
     uint64_t watch;
@@ -164,22 +167,22 @@ struct nuc_in {
  * every member accepted, else the first failure. */
 
 enum nuc_effect_kind {
-    NUC_DELIVER = 1, /* actor, token (pull) port src msg held seq target: a
-                      * message was taken from `port` for the actor. held != 0:
-                      * a reply is owed. MSG_NEWS: watch, news, subject */
-    NUC_RECEIVE_END, /* actor, token, err: TIMEOUT, CANCELLED, CLOSED */
-    NUC_SENT,        /* actor, port, token, err */
-    NUC_CALL_DONE,   /* actor, port, call, err, msg (reply, when err is OK) */
-    NUC_ROOM,        /* actor, port, dst: after AGAIN */
-    NUC_CANCELLED,   /* actor, port, held: its caller gave up; no reply owed */
-    NUC_PORT_GONE,   /* actor, port: ended, not at its own request */
-    NUC_TO_NET,      /* ticket, src, dst, msg, deadline_ns, wait. ticket 0: no
-                      * outcome wanted */
-    NUC_NET_CANCEL,  /* ticket: settle it now, as void if that can be */
-    NUC_NET_ROOM,    /* port: has room again after AGAIN */
+    NUC_DELIVER = 1,  /* actor, token (pull) port src msg held seq target: a
+                       * message was taken from `port` for the actor. held != 0:
+                       * a reply is owed. MSG_NEWS: watch, news, subject */
+    NUC_RECEIVE_END,  /* actor, token, err: TIMEOUT, CANCELLED, CLOSED */
+    NUC_SENT,         /* actor, port, token, err */
+    NUC_CALL_DONE,    /* actor, port, call, err, msg (reply, when err is OK) */
+    NUC_ROOM,         /* actor, port, dst: after AGAIN */
+    NUC_CANCELLED,    /* actor, port, held: its caller gave up; no reply owed */
+    NUC_PORT_GONE,    /* actor, port: ended, not at its own request */
+    NUC_TO_NET,       /* ticket, src, dst, msg, deadline_ns, wait. ticket 0: no
+                       * outcome wanted */
+    NUC_NET_CANCEL,   /* ticket: settle it now, as void if that can be */
+    NUC_NET_ROOM,     /* port: has room again after AGAIN */
     NUC_NET_PORT_END, /* port, news: ended; forget who sent to it, finish what
                        * it sent */
-    NUC_PUBLISH,     /* group, name, port, in: for the directory */
+    NUC_PUBLISH,      /* group, name, port, in: for the directory */
 };
 
 struct nuc_effect {
@@ -211,8 +214,8 @@ struct nuc_port_info {
     struct nuc_port_attr attr;
     uint32_t queue_msgs;
     uint32_t queue_bytes;
-    uint32_t waiting; /* parked senders */
-    uint64_t seq;     /* messages queued so far */
+    uint32_t waiting;   /* parked senders */
+    uint64_t seq;       /* messages queued so far */
     uint64_t oldest_ns; /* when the oldest queued one was queued, 0 = none */
 };
 
@@ -227,7 +230,7 @@ struct nuc_out {
     uint64_t call;
     uint64_t watch;
     bool settled;
-    uint32_t room_msgs;  /* NET_DELIVER: what the port's queue could take yet */
+    uint32_t room_msgs; /* NET_DELIVER: what the port's queue could take yet */
     uint32_t room_bytes;
     struct nuc_port_info port;
     struct nuc_member member;
@@ -251,9 +254,9 @@ void nucleus_destroy(struct nucleus *n);
 MUST_USE enum motet_err nucleus_step(struct nucleus *n, const struct nuc_in *in,
                                      struct nuc_out *out);
 
-/** Takes the oldest effect. @return NULL when there is none; else borrowed until
- * the next call of nucleus_effect(), although steps may come between. After
- * each step all effects must be taken, in whatever nesting. */
+/** Takes the oldest effect. @return NULL when there is none; else borrowed
+ * until the next call of nucleus_effect(), although steps may come between.
+ * After each step all effects must be taken, in whatever nesting. */
 const struct nuc_effect *nucleus_effect(struct nucleus *n);
 
 /** When NUC_TICK is due, DEADLINE_NEVER if not. */

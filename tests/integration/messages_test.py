@@ -70,8 +70,11 @@ class Messages(lab.LabTest):
 
     def receiver(self, name, *args):
         child = self.lab.start("receive", name, *args)
-        lab.wait_until(lambda: self.lab.motet("group", "info", name).code == 0,
-                       what=f"group {name}")
+        # every site is asked: the news of a name take a moment to go round
+        for site in ("site1", "site2", "site3"):
+            lab.wait_until(lambda site=site: self.lab.motet(
+                "group", "info", name, "-s", site).code == 0,
+                           what=f"group {name} as {site} knows it")
         return child
 
     def test_send_and_receive(self):
@@ -133,7 +136,7 @@ class Messages(lab.LabTest):
     def test_the_end_of_a_service_is_told(self):
         child = self.receiver("mortal", "--exec", "sleep 20")
         caller = self.lab.start("call", "mortal", "x", "--deadline", "20s",
-                                "-s", "site2")
+                                "--wait", "-s", "site2")
         time.sleep(0.5)
         child.kill()
         start = time.monotonic()
