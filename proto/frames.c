@@ -183,6 +183,9 @@ void frames_put_bind(const struct net_frame *f, struct writer *w)
     write_u32(w, b->pi.domain);
     write_u64(w, b->epoch);
     write_u64(w, b->base);
+    write_u64(w, b->src_epoch);
+    write_u64(w, b->origin_site);
+    write_u64(w, b->origin_epoch);
 }
 
 static bool is_end_of_flow(struct motet_ui ui)
@@ -205,6 +208,9 @@ bool frames_get_bind(struct frame_in *in, struct net_frame *f)
     b->pi.domain = read_u32(r);
     b->epoch = read_u64(r);
     b->base = read_u64(r);
+    b->src_epoch = read_u64(r);
+    b->origin_site = read_u64(r);
+    b->origin_epoch = read_u64(r);
     return is_end_of_flow(b->src) && is_end_of_flow(b->dst);
 }
 

@@ -17,7 +17,7 @@
  *   1 u8  flags          2 u8 a       3 u8 b
  *   4 u32 size of what follows these 8 bytes
  *
- * a and b are zero. DATA (32 bytes of header in all), ACK (36), BIND (72),
+ * a and b are zero. DATA (32 bytes of header in all), ACK (36), BIND (96),
  * UNBOUND (12), MOVED (40), PING and PONG (16) and BYE (8) are fixed; HELLO and
  * REFUSE carry a protobuf message, and so do the contents of CTL. Unknown kinds
  * and flags are refused: features are negotiated. DATA after the prefix:

@@ -72,14 +72,12 @@ static void answer(struct netmgr *n, const struct conn *c, struct rflow *r)
     r->ack = ACK_NONE;
     r->unacked_msgs = 0;
     r->unacked_bytes = 0;
-    if (r->gone != 0) {
-        struct place where = locate(n, r->dst);
-        if (where.epoch != 0 && where.site != n->site) {
-            emit_moved(n, c, r, where);
-            return;
-        }
+    const struct place where = locate(n, r->dst);
+    if (r->gone != 0 && place_elsewhere(n, where)) {
+        emit_moved(n, c, r, where);
+    } else {
+        emit_ack(n, c, r);
     }
-    emit_ack(n, c, r);
 }
 
 static void answer_all(struct netmgr *n, const struct conn *c, struct list *due)
@@ -178,6 +176,12 @@ static void accepted(struct netmgr *n, struct rflow *r, enum msg_kind kind,
     ack_due(n, r, now ? ACK_NOW : ACK_LAZY);
 }
 
+static struct place_of about(const struct netmgr *n, const struct msg *m)
+{
+    uint64_t epoch;
+    return netmgr_where(n, m->reply_to, &epoch);
+}
+
 static void offer(struct netmgr *n, struct rflow *r, const struct net_data *d,
                   struct buf *data)
 {
@@ -185,6 +189,12 @@ static void offer(struct netmgr *n, struct rflow *r, const struct net_data *d,
     e->flow = rflow_id(n, r);
     e->src = r->src;
     e->dst = r->dst;
+    e->place = (struct place_of){.site = r->peer->site,
+                                 .incarnation = r->peer->incarnation};
+    if ((d->msg.reply_to.hi | d->msg.reply_to.lo) != 0) {
+        e->about = ui_equal(d->msg.reply_to, r->src) ? e->place
+                                                     : about(n, &d->msg);
+    }
     e->msg = d->msg;
     e->msg.pi = r->pi;
     e->msg.data = data;
@@ -381,11 +391,11 @@ enum motet_err accept_in_verdict(struct netmgr *n, const struct net_in *in)
 
 enum motet_err accept_in_room(struct netmgr *n, const struct net_in *in)
 {
-    const struct dport *d = dport_find(n, in->dst);
+    const struct pflows *d = pflows_find(&n->dport_by_ui, in->dst);
     if (d == NULL) {
         return MOTET_OK;
     }
-    list_foreach (it, &d->rflows) {
+    list_foreach (it, &d->flows) {
         struct rflow *r = LIST_ENTRY(it, struct rflow, port);
         if (r->starved && !list_linked(&r->wait)) {
             r->starved = false;
@@ -399,11 +409,12 @@ enum motet_err accept_in_room(struct netmgr *n, const struct net_in *in)
 
 enum motet_err accept_in_port_end(struct netmgr *n, const struct net_in *in)
 {
-    const struct dport *d = dport_find(n, in->dst);
+    const struct pflows *d = pflows_find(&n->dport_by_ui, in->dst);
+    locate_ended(n, in->dst);
     if (d == NULL) {
         return MOTET_OK;
     }
-    list_foreach (it, &d->rflows) {
+    list_foreach (it, &d->flows) {
         struct rflow *r = LIST_ENTRY(it, struct rflow, port);
         /* What returns is for the nucleus to judge: it answers a WATCH of a
          * port that has ended behind all that came from there. */

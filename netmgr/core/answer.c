@@ -118,8 +118,8 @@ static void rto_restart(struct netmgr *n, struct sflow *f)
 bool answer_ack(struct netmgr *n, struct peer *p, const struct net_ack *a)
 {
     struct sflow *f = find(n, p, a->handle);
-    if (f == NULL || a->next < f->una) {
-        return true; /* old */
+    if (f == NULL || a->next < f->una || f->frozen) {
+        return true; /* old; or it is asked again when it has moved */
     }
     if (a->next > f->hi) {
         return false; /* acknowledges what was never sent */
@@ -158,35 +158,46 @@ bool answer_ack(struct netmgr *n, struct peer *p, const struct net_ack *a)
     return true;
 }
 
+/* Two sites say of each other that the port is there: one of them is behind,
+ * and will know better soon. */
+static void wait_for_news(struct netmgr *n, struct sflow *f)
+{
+    sflow_unbind(n, f);
+    f->back_ns = n->now;
+    f->circle_ns = n->now + CIRCLE_NS;
+    list_remove(&f->ready);
+    timer_before(n, &f->timer, f->circle_ns);
+}
+
 bool answer_moved(struct netmgr *n, struct peer *p, const struct net_moved *m)
 {
     struct sflow *f = find(n, p, m->handle);
-    if (f == NULL || m->next < f->una) {
+    if (f == NULL || m->next < f->una || f->frozen) {
         return true;
     }
-    if (m->next > f->hi || m->site == 0) {
+    if (m->next > f->hi || m->site == 0 || m->epoch == 0) {
         return false;
     }
     sflow_accepted(n, f, m->next);
-    certain(f);
-    struct place said = {
+    const struct place said = {
         .site = m->site, .incarnation = m->incarnation, .epoch = m->epoch};
-    locate_moved(n, f->dst, said);
-    struct place where = locate(n, f->dst);
-    if (where.site == p->site) { /* it sends us in a circle */
-        sflow_settle_all(n, f, MOTET_E_NO_PORT, MOTET_E_NO_PORT);
-        sflow_drop_voids(n, f);
-        sflow_tidy(n, f);
-        return true;
+    locate_follow(n, f->dst, said);
+    if (f->peer != p) {
+        return true; /* it went with the others */
     }
-    sflow_move(n, f, where);
+    const struct place where = locate(n, f->dst);
+    if (where.site == p->site) {
+        wait_for_news(n, f);
+    } else {
+        sflow_move(n, f, where);
+    }
     return true;
 }
 
 bool answer_unbound(struct netmgr *n, struct peer *p, uint32_t handle)
 {
     struct sflow *f = find(n, p, handle);
-    if (f != NULL) {
+    if (f != NULL && !f->frozen) {
         sflow_unbind(n, f);
         sflow_tidy(n, f);
     }

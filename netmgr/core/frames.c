@@ -204,7 +204,7 @@ enum motet_err session_in_frame(struct netmgr *n, const struct net_in *in)
         return MOTET_OK;
     }
     alive(n, c);
-    if (p->heard_turn != n->turn + 1) {
+    if (p != n->self && p->heard_turn != n->turn + 1) {
         p->heard_turn = n->turn + 1;
         struct net_effect *e = effect_push(n, NET_HEARD);
         e->site = p->site;

@@ -16,8 +16,11 @@ static bool credit_allows(const struct netmgr *n, const struct sflow *f,
         (c->datagram && flight >= DATAGRAM_FLIGHT)) {
         return false;
     }
-    if (f->returning || !k->live) {
+    if (!k->live) {
         return true;
+    }
+    if (f->returning) {
+        return !f->starved; /* not counted, but it may be told to wait */
     }
     return f->nxt < f->credit_msgs &&
            (flight == 0 || f->flight_bytes + k->bytes <= f->credit_bytes);
@@ -73,7 +76,7 @@ static void arm(struct netmgr *n, struct sflow *f, const struct conn *c)
 void lane_poke(struct netmgr *n, struct sflow *f)
 {
     struct peer *p = f->peer;
-    bool can = f->una < f->end;
+    bool can = f->una < f->end && !f->frozen && f->circle_ns == 0;
     if (can) {
         choose_lane(n, f);
         const struct conn *c = peer_conn(p, (enum net_lane)f->lane);
@@ -108,6 +111,7 @@ static bool emit_bind(struct netmgr *n, struct sflow *f, const struct conn *c)
         n->next_handle = handle == UINT32_MAX ? 1 : handle + 1;
         f->handle = handle;
         f->round = 0;
+        f->starved = false; /* that was another record's word */
         f->pi = sflow_slot(f, f->una)->msg.pi;
         f->await = f->hi > f->una;
         f->nxt = f->una;
@@ -128,6 +132,9 @@ static bool emit_bind(struct netmgr *n, struct sflow *f, const struct conn *c)
         .pi = f->pi,
         .epoch = f->epoch,
         .base = f->una,
+        .src_epoch = locate_epoch(n, f->src),
+        .origin_site = f->origin_site,
+        .origin_epoch = f->origin_epoch,
     };
     return true;
 }
@@ -178,7 +185,7 @@ static uint32_t emit_data(struct netmgr *n, struct sflow *f, struct conn *c)
         d->hold = buf_ref(k->msg.data);
         d->bytes = k->msg.data->data + f->fragment;
     }
-    c->backlog += size + FRAME_OVERHEAD;
+    c->backlog += c->loop ? 0 : size + FRAME_OVERHEAD;
     f->top = f->nxt >= f->top ? f->nxt + 1 : f->top;
     f->peer->stats.tx_bytes += size;
     if (size < left) {

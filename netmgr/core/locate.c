@@ -22,6 +22,30 @@ struct place locate(const struct netmgr *n, struct motet_ui dst)
     };
 }
 
+struct place_of netmgr_where(const struct netmgr *n, struct motet_ui port,
+                             uint64_t *epoch)
+{
+    const struct place p = locate(n, port);
+    *epoch = p.epoch;
+    return (struct place_of){.site = p.site, .incarnation = p.incarnation};
+}
+
+bool locate_own(const struct netmgr *n, struct motet_ui dst)
+{
+    const struct override *o = find(n, dst);
+    if (o != NULL) {
+        return o->site == n->site;
+    }
+    return ui_site(dst) == n->site && (ui_kind(dst) == UI_CONTROL ||
+                                       ui_incarnation(dst) == n->incarnation);
+}
+
+uint64_t locate_epoch(const struct netmgr *n, struct motet_ui port)
+{
+    const struct override *o = find(n, port);
+    return o != NULL && o->site == n->site ? o->epoch : 1;
+}
+
 static struct override *make(struct netmgr *n, struct motet_ui dst)
 {
     struct override *o = pool_take(&n->override_pool);
@@ -58,38 +82,57 @@ bool locate_moved(struct netmgr *n, struct motet_ui dst, struct place where)
     o->incarnation = where.incarnation;
     o->epoch = where.epoch;
     list_remove(&o->lru);
-    list_append(&n->overrides, &o->lru);
-    trace_add(n->trace, n->now, TRACE_MOVED, 0, dst.lo, where.site);
+    if (where.site != n->site) {
+        list_append(&n->overrides, &o->lru);
+    }
+    struct net_effect *e = effect_push(n, NET_WHERE);
+    e->dst = dst;
+    e->place = (struct place_of){.site = where.site,
+                                 .incarnation = where.incarnation};
+    e->epoch = where.epoch;
+    trace_add(n->trace, n->now, TRACE_MOVED, (uint32_t)where.epoch, dst.lo,
+              where.site);
     return true;
 }
 
-/* Flows to the port follow at once unless something is uncertain: then its
- * former owner has the word. */
-static void follow(struct netmgr *n, struct peer *from, struct motet_ui dst,
-                   struct place where)
+void locate_ended(struct netmgr *n, struct motet_ui dst)
 {
-    list_foreach (it, &from->sflows) {
-        struct sflow *f = LIST_ENTRY(it, struct sflow, node);
-        if (ui_equal(f->dst, dst) && f->hi == f->una) {
+    struct override *o = find(n, dst);
+    if (o != NULL && o->site == n->site) {
+        list_remove(&o->lru);
+        map_remove(&n->override_by_ui, dst.hi, dst.lo);
+        pool_put(&n->override_pool, o);
+    }
+}
+
+bool locate_follow(struct netmgr *n, struct motet_ui dst, struct place where)
+{
+    if (!locate_moved(n, dst, where)) {
+        return false;
+    }
+    const struct pflows *to = pflows_find(&n->tport_by_ui, dst);
+    if (to == NULL) {
+        return true;
+    }
+    list_foreach (it, &to->flows) {
+        struct sflow *f = LIST_ENTRY(it, struct sflow, of_dst);
+        if (f->peer->site != where.site) {
             sflow_move(n, f, where);
+        } else if (!f->frozen) {
+            f->incarnation = where.incarnation;
+            f->epoch = where.epoch;
         }
     }
+    return true;
 }
 
 enum motet_err locate_in_where(struct netmgr *n, const struct net_in *in)
 {
-    if (in->site == 0) {
+    if (in->site == 0 || in->epoch == 0) {
         return MOTET_E_INVALID;
     }
-    struct place before = locate(n, in->dst);
-    struct place where = {
+    const struct place where = {
         .site = in->site, .incarnation = in->incarnation, .epoch = in->epoch};
-    if (!locate_moved(n, in->dst, where) || before.site == where.site) {
-        return MOTET_OK;
-    }
-    struct peer *from = peer_find(n, before.site);
-    if (from != NULL) {
-        follow(n, from, in->dst, where);
-    }
+    (void)locate_follow(n, in->dst, where);
     return MOTET_OK;
 }

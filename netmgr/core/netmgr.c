@@ -98,12 +98,14 @@ bool outcome_reserve(struct netmgr *n)
     return true;
 }
 
-void outcome_push(struct netmgr *n, uint64_t ticket, enum motet_err err)
+void outcome_push(struct netmgr *n, uint64_t ticket, enum motet_err err,
+                  struct place_of place)
 {
     CHECK(n->outcome_count < n->outcome_slots);
     uint32_t at = (n->outcome_head + n->outcome_count) & (n->outcome_slots - 1);
     n->outcome_count++;
-    n->outcomes[at] = (struct outcome){.ticket = ticket, .err = err};
+    n->outcomes[at] =
+        (struct outcome){.ticket = ticket, .err = err, .place = place};
 }
 
 /* Outcomes overtake the other effects, never the other way round: whoever was
@@ -123,6 +125,7 @@ const struct net_effect *netmgr_effect(struct netmgr *n)
         n->outcome.kind = NET_OUTCOME;
         n->outcome.ticket = o.ticket;
         n->outcome.err = o.err;
+        n->outcome.place = o.place;
         return &n->outcome;
     }
     if (n->effect_count == 0) {
@@ -247,8 +250,13 @@ static const handler handlers[NET_IN_COUNT] = {
     [NET_IN_VERDICT] = accept_in_verdict,
     [NET_IN_ROOM] = accept_in_room,
     [NET_IN_PORT_END] = accept_in_port_end,
+    [NET_IN_DOWN] = peer_in_down,
     [NET_IN_DEAD] = peer_in_dead,
     [NET_IN_WHERE] = locate_in_where,
+    [NET_IN_FREEZE] = move_in_freeze,
+    [NET_IN_HERE] = move_in_here,
+    [NET_IN_AWAY] = move_in_away,
+    [NET_IN_ITEM] = move_in_item,
     [NET_IN_CTL] = session_in_ctl,
     [NET_IN_VIEW] = in_view,
     [NET_IN_LEAVE] = session_in_leave,
@@ -291,6 +299,7 @@ static void init_tables(struct netmgr *n, uint64_t seed)
         &n->peer_by_site,    &n->conn_by_id,      &n->sflow_by_key,
         &n->sflow_by_handle, &n->sflow_by_ticket, &n->rflow_by_key,
         &n->rflow_by_handle, &n->dport_by_ui,     &n->override_by_ui,
+        &n->sport_by_ui,     &n->tport_by_ui,     &n->frozen,
     };
     for (size_t i = 0; i < ARRAY_LEN(maps); i++) {
         map_init(maps[i], n->mem, seed + i);
@@ -303,13 +312,15 @@ static void init_tables(struct netmgr *n, uint64_t seed)
     list_init(&n->rooms);
     list_init(&n->lru);
     list_init(&n->overrides);
-    pool_init(&n->peer_pool, n->mem, sizeof(struct peer), l->peers_max);
+    /* One more, and two connections: the loop. */
+    pool_init(&n->peer_pool, n->mem, sizeof(struct peer), l->peers_max + 1);
     pool_init(&n->conn_pool, n->mem, sizeof(struct conn),
-              l->peers_max * 4 + 64);
+              l->peers_max * 4 + 66);
     pool_init(&n->seed_pool, n->mem, sizeof(struct seed), SEEDS_MAX);
     pool_init(&n->sflow_pool, n->mem, sizeof(struct sflow), l->flows_max);
     pool_init(&n->rflow_pool, n->mem, sizeof(struct rflow), l->flows_max);
-    pool_init(&n->dport_pool, n->mem, sizeof(struct dport), l->flows_max);
+    pool_init(&n->pflows_pool, n->mem, sizeof(struct pflows),
+              l->flows_max * 3);
     pool_init(&n->override_pool, n->mem, sizeof(struct override),
               OVERRIDES_MAX);
 }
@@ -347,7 +358,7 @@ struct netmgr *netmgr_create(const struct netmgr_config *cfg)
     n->effects = mem_alloc(n->mem, EFFECTS_MAX * sizeof(*n->effects));
     n->notes = mem_alloc(n->mem, NOTES_MAX * sizeof(*n->notes));
     if (n->effects == NULL || n->notes == NULL ||
-        !timer_start(n, &n->sweep, TIMER_SWEEP)) {
+        !timer_start(n, &n->sweep, TIMER_SWEEP) || !loop_new(n)) {
         netmgr_destroy(n);
         return NULL;
     }
@@ -383,30 +394,40 @@ static void tables_fini(struct netmgr *n)
     map_fini(&n->rflow_by_handle);
     map_fini(&n->dport_by_ui);
     map_fini(&n->override_by_ui);
+    map_fini(&n->sport_by_ui);
+    map_fini(&n->tport_by_ui);
+    map_fini(&n->frozen);
     pool_fini(&n->peer_pool);
     pool_fini(&n->conn_pool);
     pool_fini(&n->seed_pool);
     pool_fini(&n->sflow_pool);
     pool_fini(&n->rflow_pool);
-    pool_fini(&n->dport_pool);
+    pool_fini(&n->pflows_pool);
     pool_fini(&n->override_pool);
     deadlines_fini(&n->timers);
+}
+
+static void release_flows(struct netmgr *n, struct peer *p)
+{
+    list_foreach (flow, &p->sflows) {
+        struct sflow *f = LIST_ENTRY(flow, struct sflow, node);
+        for (uint64_t seq = f->una; seq < f->end; seq++) {
+            buf_unref(sflow_slot(f, seq)->msg.data);
+        }
+        mem_free(n->mem, f->ring, f->ring_slots * sizeof(*f->ring));
+    }
+    list_foreach (flow, &p->rflows) {
+        buf_unref(LIST_ENTRY(flow, struct rflow, node)->part);
+    }
 }
 
 void netmgr_destroy(struct netmgr *n)
 {
     list_foreach (it, &n->peers) {
-        struct peer *p = LIST_ENTRY(it, struct peer, node);
-        list_foreach (flow, &p->sflows) {
-            struct sflow *f = LIST_ENTRY(flow, struct sflow, node);
-            for (uint64_t seq = f->una; seq < f->end; seq++) {
-                buf_unref(sflow_slot(f, seq)->msg.data);
-            }
-            mem_free(n->mem, f->ring, f->ring_slots * sizeof(*f->ring));
-        }
-        list_foreach (flow, &p->rflows) {
-            buf_unref(LIST_ENTRY(flow, struct rflow, node)->part);
-        }
+        release_flows(n, LIST_ENTRY(it, struct peer, node));
+    }
+    if (n->self != NULL) {
+        release_flows(n, n->self);
     }
     effects_drop(n);
     tables_fini(n);
@@ -450,7 +471,7 @@ bool netmgr_next_link(const struct netmgr *n, uint64_t after,
 struct net_counts netmgr_counts(const struct netmgr *n)
 {
     return (struct net_counts){
-        .peers = n->peer_pool.used,
+        .peers = n->peer_pool.used - 1, /* the loop is none */
         .sessions = n->sessions,
         .flows_out = n->sflow_pool.used,
         .flows_in = n->rflow_pool.used,

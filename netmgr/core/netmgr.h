@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "nucleus/base/check.h"
+#include "nucleus/base/image.h"
 #include "nucleus/base/mem.h"
 #include "nucleus/base/msg.h"
 #include "nucleus/base/trace.h"
@@ -35,14 +36,22 @@
  * NET_EXPRESS_BYTES_MAX, moves to BULK for good once all earlier ones have
  * their outcome.
  *
+ * Ports move. A flow is known by its two ports, wherever they live: each end
+ * takes its half along (netmgr_image(), NET_IN_ITEM). The sending site goes after
+ * a port that moved as soon as it knows where to; what was sent and has no
+ * outcome is asked for there, where the record of what was taken is now. Only
+ * the owner's word on that record counts. Messages between ports of this very
+ * site whose flow began when one of them was elsewhere take the *loop*: a session
+ * with this site itself, whose frames come back as they are.
+ *
  * Ownership of messages as in nucleus.h: a step that returns MOTET_OK takes
  * in->msg.data (or in->frame's data); an effect gives its data. */
 
 struct netmgr;
 
 enum {
-    NET_VERSION_MIN = 1,
-    NET_VERSION_MAX = 1,
+    NET_VERSION_MIN = 2,
+    NET_VERSION_MAX = 2,
     NET_EXPRESS_BYTES_MAX = 8192, /* a larger message takes the bulk lane */
     NET_FRAGMENT_BYTES = 16384,   /* payload bytes in a DATA frame at most */
     NET_ADDR_MAX = 63,            /* "host:port", without the NUL */
@@ -81,6 +90,15 @@ struct netmgr_config {
 };
 
 enum net_lane { NET_CONTROL, NET_BULK, NET_LANE_COUNT };
+
+/* The connections of the loop: whoever carries out a NET_FRAME for one of them
+ * feeds the frame back as NET_IN_FRAME before it takes the next effect. */
+#define NET_LOOP(lane) (UINT64_MAX - (uint64_t)(lane))
+
+static inline bool net_is_loop(uint64_t conn)
+{
+    return conn >= NET_LOOP(NET_LANE_COUNT - 1);
+}
 
 /* ---- Frames ----------------------------------------------------------------
  */
@@ -141,6 +159,11 @@ struct net_bind {
     struct motet_pi pi;
     uint64_t epoch; /* of the destination, as the sender knows it; 0 = first */
     uint64_t base;  /* number of the oldest message without an outcome */
+    uint64_t src_epoch; /* of the source: an earlier owner's BIND is void */
+    /* Where, and at which epoch of the source, the numbers of this flow began:
+     * a flow that begins anew elsewhere owes nothing to older numbers. */
+    uint64_t origin_site;
+    uint64_t origin_epoch;
 };
 
 enum net_data_flag {
@@ -185,7 +208,8 @@ struct net_moved {
     uint64_t site;
     uint32_t incarnation;
     uint64_t epoch;
-    uint64_t next; /* all before it were queued before the move */
+    uint64_t next; /* all before it are queued; of the others the site says
+                    * nothing: its record of them has moved too */
 };
 
 struct net_frame {
@@ -221,9 +245,10 @@ enum net_in_kind {
     NET_IN_FRAME,       /* conn, frame */
     NET_IN_VIOLATION,   /* conn: bytes that are no frame */
     NET_IN_DRAINED,     /* conn, bytes: left the connection's write queue */
-    NET_IN_SEND,        /* ticket, src, dst, msg, deadline_ns, wait. AGAIN: the
-                         * flow's own queue is full, NET_ROOM_FOR will follow.
-                         * NO_SITE, SITE_DEAD: refused at once */
+    NET_IN_SEND,        /* ticket, src, dst, msg, deadline_ns, wait, here: the
+                         * nucleus has the destination. AGAIN: the flow's own
+                         * queue is full, NET_ROOM_FOR will follow. NO_SITE,
+                         * SITE_DEAD, NO_PORT: refused at once */
     NET_IN_CANCEL,      /* ticket: settle now; NET_OUTCOME follows in this step,
                          * CANCELLED or MAYBE_CANCELLED */
     NET_IN_VERDICT,     /* flow, err, room_msgs, room_bytes: answer to the OFFER
@@ -231,8 +256,20 @@ enum net_in_kind {
     NET_IN_ROOM,        /* dst: that port has room again */
     NET_IN_PORT_END, /* dst: that port ended. Flows to it answer GONE; what it
                       * had sent is still carried to its outcome */
-    NET_IN_DEAD,     /* site, incarnation: membership's decision */
-    NET_IN_WHERE,    /* dst, site, epoch: the directory knows the owner */
+    NET_IN_DOWN,     /* site, incarnation: it is over, but its ports may have
+                      * moved: sessions end, flows wait */
+    NET_IN_DEAD,     /* site, incarnation: likewise, and all is known of what
+                      * moved away from there: what is left ends with it */
+    NET_IN_WHERE,    /* dst, site, incarnation, epoch: the directory knows the
+                      * owner */
+    NET_IN_FREEZE,   /* dst: the port is about to move, or being installed: its
+                      * flows stand still. NO_MEMORY */
+    NET_IN_HERE,     /* dst, epoch: from now on it lives here (again) */
+    NET_IN_AWAY,     /* dst, site, incarnation, epoch: it lives there, or (site
+                      * 0) nobody knows. Its flows and what they keep are dropped
+                      * without an outcome; who asks for it is sent on */
+    NET_IN_ITEM,     /* item of a frozen port: SFLOW, its KEPT, RFLOW. LIMIT,
+                      * NO_MEMORY, PROTOCOL. Takes item->msg.data on success */
     NET_IN_CTL,      /* site, bytes of a CTL frame: best effort; dropped when
                       * there is no session (UNREACHABLE) */
     NET_IN_VIEW,     /* view_sites, view_lowest: for HELLO */
@@ -257,10 +294,12 @@ struct net_in {
     struct msg msg;
     uint64_t deadline_ns;
     bool wait;
+    bool here;
     uint64_t flow;
     enum motet_err err;
     uint32_t room_msgs, room_bytes;
     uint64_t epoch;
+    const struct image_item *item; /* borrowed */
     const uint8_t *bytes; /* CTL: borrowed, copied */
     uint32_t size;        /* CTL, DRAINED */
     uint32_t view_sites;
@@ -271,9 +310,11 @@ enum net_effect_kind {
     NET_DIAL = 1, /* dial, addr, site (0 = any), lane */
     NET_CLOSE,    /* conn, after what was written before it */
     NET_FRAME,    /* conn, frame */
-    NET_OFFER,    /* flow, src, dst, msg: deliver, then feed NET_IN_VERDICT
+    NET_OFFER,    /* flow, src, dst, msg, place: where the source lives, about:
+                   * where msg.reply_to does. Deliver, then feed NET_IN_VERDICT
                    * before anything else */
-    NET_OUTCOME,  /* ticket, err */
+    NET_OUTCOME,  /* ticket, err, place: where it was queued, when err is OK */
+    NET_WHERE,    /* dst, place, epoch: the port was found to live there */
     NET_ROOM_FOR, /* src, dst: room in the sender's own queue again */
     NET_GOT_CTL,  /* site, incarnation, bytes (borrowed from the input) */
     NET_SESSION,  /* site, incarnation, up, rtt_ns, name, addr: came up, broke,
@@ -302,6 +343,8 @@ struct net_effect {
     struct msg msg;
     struct net_frame frame;
     enum motet_err err;
+    struct place_of place, about;
+    uint64_t epoch;
     uint64_t rtt_ns;
     bool up;
     const uint8_t *bytes;
@@ -341,6 +384,23 @@ MUST_USE enum motet_err netmgr_step(struct netmgr *n, const struct net_in *in);
 const struct net_effect *netmgr_effect(struct netmgr *n);
 
 uint64_t netmgr_deadline_ns(const struct netmgr *n);
+
+/** Where a port lives, as far as is known here. epoch 0: a guess, its birth
+ * site. */
+struct place_of netmgr_where(const struct netmgr *n, struct motet_ui port,
+                             uint64_t *epoch);
+
+/* The image of a frozen port, item by item. Zero: at the beginning. */
+struct net_walk {
+    int stage;
+    void *at;
+    uint64_t seq;
+};
+
+/** The next item; its message data is a reference of the item's own.
+ * @return false at the end */
+MUST_USE bool netmgr_image(const struct netmgr *n, struct motet_ui port,
+                           struct net_walk *walk, struct image_item *it);
 
 /* For status. Counters carry the names TIPC users know. */
 struct net_link_stats {

@@ -339,36 +339,68 @@ enum motet_err peer_in_forget(struct netmgr *n, const struct net_in *in)
 }
 
 /* ---- Death -----------------------------------------------------------------
+ *
+ * A site goes down first: its sessions end. Its ports may have moved: only when
+ * all is known of where they went (NET_IN_DEAD) do the flows end that are left.
  */
 
 bool place_dead(const struct peer *p, uint32_t incarnation)
 {
     if (incarnation != 0) {
-        return incarnation <= p->dead || incarnation < p->seen;
+        return incarnation <= p->lost;
     }
     return p->incarnation == 0 && p->dead != 0 && p->dead >= p->seen;
 }
 
-/* Ends what is kept for incarnations up to this one; with `any`, also what is
- * for whichever incarnation lives. */
+static void end_sflow(struct netmgr *n, struct peer *p, struct sflow *f)
+{
+    const struct place where = locate(n, f->dst);
+    if (f->frozen) {
+        return; /* looked at when it thaws */
+    }
+    if (where.site != p->site || (where.incarnation != 0 &&
+                                  where.incarnation > p->lost)) {
+        sflow_move(n, f, where);
+        return;
+    }
+    sflow_settle_all(n, f, MOTET_E_MAYBE_SITE_DEAD, MOTET_E_SITE_DEAD);
+}
+
+/* Of flows for incarnations up to this one; with `any`, of those for whichever
+ * incarnation lives, instead. */
 static void end_sflows(struct netmgr *n, struct peer *p, uint32_t incarnation,
                        bool any)
 {
     list_foreach (it, &p->sflows) {
         struct sflow *f = LIST_ENTRY(it, struct sflow, node);
-        if (f->incarnation == 0 ? !any : f->incarnation > incarnation) {
+        if (any ? f->incarnation == 0
+                : f->incarnation != 0 && f->incarnation <= incarnation) {
+            end_sflow(n, p, f);
+        }
+    }
+}
+
+/* Records of what came from there. Of a port they stay until it is known where
+ * that lives; the names of the site as such speak for its next life. */
+static void end_rflows(struct netmgr *n, struct peer *p, uint32_t incarnation,
+                       bool ports)
+{
+    list_foreach (it, &p->rflows) {
+        struct rflow *r = LIST_ENTRY(it, struct rflow, node);
+        const bool port = ui_kind(r->src) == UI_PORT;
+        if (port != ports || r->incarnation > incarnation) {
             continue;
         }
-        struct place where = locate(n, f->dst);
-        if (where.site == p->site) {
-            sflow_settle_all(n, f, MOTET_E_MAYBE_SITE_DEAD, MOTET_E_SITE_DEAD);
-            continue;
+        const struct place where = locate(n, r->src);
+        struct peer *to = where.epoch != 0 && where.site != p->site
+                              ? net_peer_get(n, where.site)
+                              : NULL;
+        if (port && to != NULL) {
+            rflow_unbind(n, r);
+            rflow_rehome(r, to);
+        } else {
+            rflow_free(n, r);
         }
-        for (uint64_t seq = f->una; seq < f->hi; seq++) {
-            sflow_settle(n, f, seq, MOTET_E_MAYBE_SITE_DEAD);
-        }
-        f->una = f->hi;
-        sflow_move(n, f, where);
     }
 }
 
@@ -381,23 +413,25 @@ void peer_bury(struct netmgr *n, struct peer *p, uint32_t incarnation)
     if (incarnation > p->seen) {
         p->seen = incarnation;
     }
-    if (current) {
-        for (int lane = NET_LANE_COUNT - 1; lane >= 0; lane--) {
-            if (p->conns[lane] != NULL) {
-                net_conn_close(n, p->conns[lane]);
-            }
-        }
-        list_foreach (it, &p->rflows) {
-            rflow_free(n, LIST_ENTRY(it, struct rflow, node));
-        }
-        session_told_down(n, p);
-        p->evicted_next = 0;
-        p->incarnation = 0;
-        p->srtt_ns = 0;
-        p->told_rtt_ns = 0;
-        p->twin.incarnation = 0;
+    if (!current) {
+        return;
     }
-    end_sflows(n, p, incarnation, current);
+    for (int lane = NET_LANE_COUNT - 1; lane >= 0; lane--) {
+        if (p->conns[lane] != NULL) {
+            net_conn_close(n, p->conns[lane]);
+        }
+    }
+    end_rflows(n, p, incarnation, false);
+    session_told_down(n, p);
+    if (p->evicted_next > n->evicted_abroad) {
+        n->evicted_abroad = p->evicted_next; /* its numbers may live on */
+    }
+    p->evicted_next = 0;
+    p->incarnation = 0;
+    p->srtt_ns = 0;
+    p->told_rtt_ns = 0;
+    p->twin.incarnation = 0;
+    end_sflows(n, p, incarnation, true);
 }
 
 void peer_succeed(struct netmgr *n, struct peer *p, uint32_t incarnation)
@@ -409,10 +443,10 @@ void peer_succeed(struct netmgr *n, struct peer *p, uint32_t incarnation)
         e->incarnation = old;
         peer_bury(n, p, old);
     }
-    end_sflows(n, p, incarnation - 1, false);
 }
 
-enum motet_err peer_in_dead(struct netmgr *n, const struct net_in *in)
+static enum motet_err down(struct netmgr *n, const struct net_in *in,
+                           struct peer **found)
 {
     if (in->site == 0 || in->site == n->site) {
         return MOTET_E_INVALID;
@@ -422,6 +456,28 @@ enum motet_err peer_in_dead(struct netmgr *n, const struct net_in *in)
         return MOTET_E_LIMIT;
     }
     peer_bury(n, p, in->incarnation);
+    *found = p;
+    return MOTET_OK;
+}
+
+enum motet_err peer_in_down(struct netmgr *n, const struct net_in *in)
+{
+    struct peer *p;
+    return down(n, in, &p);
+}
+
+enum motet_err peer_in_dead(struct netmgr *n, const struct net_in *in)
+{
+    struct peer *p;
+    const enum motet_err err = down(n, in, &p);
+    if (err != MOTET_OK) {
+        return err;
+    }
+    if (in->incarnation > p->lost) {
+        p->lost = in->incarnation;
+    }
+    end_rflows(n, p, in->incarnation, true);
+    end_sflows(n, p, in->incarnation, false);
     return MOTET_OK;
 }
 

@@ -30,19 +30,24 @@ struct rflow *rflow_by_id(const struct netmgr *n, uint64_t id)
     return r != NULL && r->generation == (uint32_t)(id >> 32) ? r : NULL;
 }
 
-static struct rflow *find(const struct netmgr *n, const struct peer *p,
-                          const struct net_bind *b, uint64_t key[2])
+static struct rflow *find(const struct netmgr *n, struct motet_ui src,
+                          struct motet_ui dst, bool returning, uint64_t key[2])
 {
-    key[0] = hash_words(n->key_seed, b->src.hi, b->src.lo);
-    key[1] = hash_words(n->key_seed, b->dst.hi, b->dst.lo) +
-             (b->returning ? 1 : 0) + p->site * 2;
+    key[0] = hash_words(n->key_seed, src.hi, src.lo);
+    key[1] = hash_words(n->key_seed, dst.hi, dst.lo) + (returning ? 1 : 0);
     struct rflow *r = map_get(&n->rflow_by_key, key[0], key[1]);
-    while (r != NULL &&
-           !(r->peer == p && r->returning == b->returning &&
-             ui_equal(r->src, b->src) && ui_equal(r->dst, b->dst))) {
+    while (r != NULL && !(r->returning == returning && ui_equal(r->src, src) &&
+                          ui_equal(r->dst, dst))) {
         r = r->chain;
     }
     return r;
+}
+
+struct rflow *rflow_find(const struct netmgr *n, struct motet_ui src,
+                         struct motet_ui dst, bool returning)
+{
+    uint64_t key[2];
+    return find(n, src, dst, returning, key);
 }
 
 static bool index_put(struct netmgr *n, struct rflow *r)
@@ -73,35 +78,35 @@ static void index_remove(struct netmgr *n, struct rflow *r)
     first->chain = r->chain;
 }
 
-struct dport *dport_find(const struct netmgr *n, struct motet_ui dst)
+struct pflows *pflows_find(const struct map *m, struct motet_ui ui)
 {
-    return map_get(&n->dport_by_ui, dst.hi, dst.lo);
+    return map_get(m, ui.hi, ui.lo);
 }
 
-static struct dport *dport_get(struct netmgr *n, struct motet_ui dst)
+struct pflows *pflows_get(struct netmgr *n, struct map *m, struct motet_ui ui)
 {
-    struct dport *d = dport_find(n, dst);
-    if (d != NULL) {
-        return d;
+    struct pflows *p = pflows_find(m, ui);
+    if (p != NULL) {
+        return p;
     }
-    d = pool_take(&n->dport_pool);
-    if (d == NULL) {
+    p = pool_take(&n->pflows_pool);
+    if (p == NULL) {
         return NULL;
     }
-    d->dst = dst;
-    list_init(&d->rflows);
-    if (!map_put(&n->dport_by_ui, dst.hi, dst.lo, d)) {
-        pool_put(&n->dport_pool, d);
+    p->ui = ui;
+    list_init(&p->flows);
+    if (!map_put(m, ui.hi, ui.lo, p)) {
+        pool_put(&n->pflows_pool, p);
         return NULL;
     }
-    return d;
+    return p;
 }
 
-static void dport_release(struct netmgr *n, struct dport *d)
+void pflows_release(struct netmgr *n, struct map *m, struct pflows *p)
 {
-    if (list_empty(&d->rflows)) {
-        map_remove(&n->dport_by_ui, d->dst.hi, d->dst.lo);
-        pool_put(&n->dport_pool, d);
+    if (p != NULL && list_empty(&p->flows)) {
+        map_remove(m, p->ui.hi, p->ui.lo);
+        pool_put(&n->pflows_pool, p);
     }
 }
 
@@ -154,19 +159,48 @@ void rflow_free(struct netmgr *n, struct rflow *r)
     list_remove(&r->node);
     list_remove(&r->lru);
     list_remove(&r->port);
-    dport_release(n, r->dport);
+    pflows_release(n, &n->dport_by_ui, r->dport);
     index_remove(n, r);
     r->peer->stats.flows_in--;
     r->generation = 0;
     pool_put(&n->rflow_pool, r);
 }
 
+/* What was evicted is remembered by the site whose numbers they are. */
+static uint64_t *evicted_of(struct netmgr *n, uint64_t origin_site)
+{
+    struct peer *p = peer_find(n, origin_site);
+    return p != NULL ? &p->evicted_next : &n->evicted_next;
+}
+
 static void evict(struct netmgr *n, struct rflow *r)
 {
-    if (r->next > r->peer->evicted_next) {
-        r->peer->evicted_next = r->next;
-    }
+    uint64_t *most = evicted_of(n, r->origin_site);
+    *most = r->next > *most ? r->next : *most;
     rflow_free(n, r);
+}
+
+/* Whether the record of a flow that asks for it may have been evicted. A site
+ * that was forgotten, or died, has left its highest number behind. */
+static bool may_be_evicted(struct netmgr *n, const struct peer *p,
+                           const struct net_bind *b)
+{
+    if (b->base < *evicted_of(n, b->origin_site)) {
+        return true;
+    }
+    return b->origin_site != p->site && b->base < n->evicted_abroad;
+}
+
+void rflow_rehome(struct rflow *r, struct peer *p)
+{
+    if (r->peer != p) {
+        list_remove(&r->node);
+        r->peer->stats.flows_in--;
+        r->peer = p;
+        p->stats.flows_in++;
+        list_append(&p->rflows, &r->node);
+    }
+    r->incarnation = p->incarnation;
 }
 
 /* The least recently used record, if a packet of it can be under way no more.
@@ -201,43 +235,48 @@ void rflow_sweep(struct netmgr *n)
     }
 }
 
-static struct rflow *make(struct netmgr *n, struct peer *p,
-                          const struct net_bind *b, const uint64_t key[2])
+struct rflow *rflow_make(struct netmgr *n, struct peer *p,
+                         const struct net_bind *b)
 {
+    uint64_t key[2];
     uint32_t most = n->limits.flows_max;
-    if (n->peer_pool.used > 1) {
+    (void)find(n, b->src, b->dst, b->returning, key);
+    if (n->peer_pool.used > 2) {
         most -= most / 4; /* one site cannot take the records of all */
     }
     if ((n->rflow_pool.used >= n->limits.flows_max && !evict_one(n)) ||
         p->stats.flows_in >= most) {
         return NULL;
     }
-    struct dport *d = dport_get(n, b->dst);
+    struct pflows *d = pflows_get(n, &n->dport_by_ui, b->dst);
     struct rflow *r = d == NULL ? NULL : pool_take(&n->rflow_pool);
     if (r == NULL) {
-        if (d != NULL) {
-            dport_release(n, d);
-        }
+        pflows_release(n, &n->dport_by_ui, d);
         return NULL;
     }
     r->key_hi = key[0];
     r->key_lo = key[1];
     if (!index_put(n, r)) {
         pool_put(&n->rflow_pool, r);
-        dport_release(n, d);
+        pflows_release(n, &n->dport_by_ui, d);
         return NULL;
     }
     r->peer = p;
+    r->incarnation = p->incarnation;
     r->dport = d;
     r->src = b->src;
     r->dst = b->dst;
     r->returning = b->returning;
+    r->src_epoch = b->src_epoch;
+    r->origin_site = b->origin_site;
+    r->origin_epoch = b->origin_epoch;
+    r->sure = locate_own(n, b->dst);
     r->generation = n->next_generation++;
     n->next_generation += n->next_generation == 0;
     r->next = b->base;
     r->used_ns = n->now;
     list_append(&p->rflows, &r->node);
-    list_append(&d->rflows, &r->port);
+    list_append(&d->flows, &r->port);
     if (list_empty(&n->lru)) {
         timer_before(n, &n->sweep, n->now + RECV_SWEEP_NS);
     }
@@ -269,57 +308,93 @@ static bool newer_handle(uint32_t a, uint32_t b)
     return b == 0 || (ahead != 0 && ahead < UINT32_C(0x80000000));
 }
 
-static bool take_handle(struct netmgr *n, struct rflow *r, const struct conn *c,
-                        const struct net_bind *b)
+/* Numbers that began later owe nothing to earlier ones: all of those have their
+ * outcome over there. */
+static void renumber(struct rflow *r, const struct net_bind *b)
+{
+    if (b->origin_epoch > r->origin_epoch) {
+        r->origin_site = b->origin_site;
+        r->origin_epoch = b->origin_epoch;
+        r->next = b->base;
+    } else if (b->base > r->next) {
+        r->next = b->base; /* all before have their outcome over there */
+    }
+}
+
+static bool take_handle(struct netmgr *n, struct rflow *r, struct peer *p,
+                        const struct conn *c, const struct net_bind *b)
 {
     rflow_unbind(n, r);
-    if (!map_put(&n->rflow_by_handle, r->peer->site, b->handle, r)) {
+    rflow_rehome(r, p);
+    r->src_epoch = b->src_epoch;
+    r->last_handle = b->handle;
+    if (!map_put(&n->rflow_by_handle, p->site, b->handle, r)) {
         return false; /* DATA will be answered UNBOUND */
     }
     r->handle = b->handle;
-    r->last_handle = b->handle;
     r->lane = (uint8_t)c->lane;
     r->pi = b->pi;
-    if (b->base > r->next) {
-        r->next = b->base; /* all before have their outcome over there */
-    }
+    renumber(r, b);
     r->credit_msgs = r->next + n->limits.credit_msgs_initial;
     r->credit_bytes = n->limits.credit_bytes_initial;
     return true;
 }
 
+/* Of an owner of the source that has given it away, or of this one's past. */
+static bool out_of_the_past(const struct rflow *r, const struct peer *p,
+                            const struct net_bind *b)
+{
+    if (b->src_epoch != r->src_epoch) {
+        return b->src_epoch < r->src_epoch;
+    }
+    return r->peer == p && r->incarnation == p->incarnation &&
+           !newer_handle(b->handle, r->last_handle);
+}
+
+/* What was taken of the messages without an outcome is known where the port
+ * lives, or ended. */
+static void answer_resume(struct netmgr *n, struct rflow *r)
+{
+    if (map_get(&n->frozen, r->dst.hi, r->dst.lo) != NULL && r->sure) {
+        r->starved = true; /* no more until it is known where it will live */
+    } else if (!r->sure) {
+        r->gone = MOTET_E_MAYBE_LOST; /* or MOVED, if that is known */
+    }
+    ack_due(n, r, ACK_NOW);
+}
+
 bool rflow_bind(struct netmgr *n, struct peer *p, const struct conn *c,
                 const struct net_bind *b)
 {
-    if (b->handle == 0 || b->base == 0 || ui_is_group(b->dst)) {
+    if (b->handle == 0 || b->base == 0 || ui_is_group(b->dst) ||
+        b->src_epoch == 0 || b->origin_site == 0 || b->origin_epoch == 0) {
         return false;
     }
-    uint64_t key[2];
-    struct rflow *r = find(n, p, b, key);
-    if (r != NULL && b->handle == r->handle) {
+    struct rflow *r = rflow_find(n, b->src, b->dst, b->returning);
+    if (r != NULL && r->peer == p && b->handle == r->handle) {
         ack_due(n, r, ACK_NOW); /* once more: its answer was lost */
         return true;
     }
-    if (r != NULL && !newer_handle(b->handle, r->last_handle)) {
-        return true; /* out of the past */
+    if (r != NULL && out_of_the_past(r, p, b)) {
+        return true;
     }
     if (rflow_by_handle(n, p, b->handle) != NULL) {
         return false; /* one handle, two flows */
     }
-    if (r == NULL && b->resume && b->base < p->evicted_next) {
+    if (r == NULL && b->resume && may_be_evicted(n, p, b)) {
         refuse_bind(n, c, b, MOTET_E_MAYBE_LOST);
         return true;
     }
     if (r == NULL) {
-        r = make(n, p, b, key);
+        r = rflow_make(n, p, b);
     }
     if (r == NULL) {
         refuse_bind(n, c, b, MOTET_E_LIMIT);
         return true;
     }
     rflow_touch(n, r);
-    if (take_handle(n, r, c, b) && b->resume) {
-        ack_due(n, r, ACK_NOW);
+    if (take_handle(n, r, p, c, b) && b->resume) {
+        answer_resume(n, r);
     }
     return true;
 }

@@ -54,33 +54,64 @@ static void index_remove(struct netmgr *n, struct sflow *f)
     first->chain = f->chain;
 }
 
-/* Numbers of a new flow begin above all that a flow between these ports had
- * before in this incarnation: the receiver may remember that one. */
-static struct sflow *make(struct netmgr *n, struct peer *p,
-                          const struct net_in *in, const uint64_t key[2],
-                          struct place where)
+struct sflow *sflow_find(const struct netmgr *n, struct motet_ui src,
+                         struct motet_ui dst, bool returning)
 {
+    uint64_t key[2];
+    return find(n, src, dst, returning, key);
+}
+
+static bool enter(struct netmgr *n, struct sflow *f)
+{
+    f->from = pflows_get(n, &n->sport_by_ui, f->src);
+    f->to = pflows_get(n, &n->tport_by_ui, f->dst);
+    return f->from != NULL && f->to != NULL &&
+           timer_start(n, &f->timer, TIMER_FLOW) && index_put(n, f);
+}
+
+static void give_back(struct netmgr *n, struct sflow *f)
+{
+    pflows_release(n, &n->sport_by_ui, f->from);
+    pflows_release(n, &n->tport_by_ui, f->to);
+    deadline_clear(&n->timers, &f->timer);
+    mem_free(n->mem, f->ring, f->ring_slots * sizeof(*f->ring));
+    pool_put(&n->sflow_pool, f);
+}
+
+/* Numbers of a new flow begin above all that a flow between these ports had
+ * before at this site in this incarnation: the receiver may remember that one.
+ * Of numbers of other sites it is told by the origin. */
+struct sflow *sflow_make(struct netmgr *n, struct peer *p, struct motet_ui src,
+                         struct motet_ui dst, bool returning,
+                         struct place where, enum motet_err *err)
+{
+    uint64_t key[2];
+    (void)find(n, src, dst, returning, key);
     struct sflow *f = pool_take(&n->sflow_pool);
     if (f == NULL) {
+        *err = n->sflow_pool.used >= n->limits.flows_max ? MOTET_E_LIMIT
+                                                         : MOTET_E_NO_MEMORY;
         return NULL;
     }
     f->key_hi = key[0];
     f->key_lo = key[1];
+    f->src = src;
+    f->dst = dst;
+    f->returning = returning;
     f->ring_slots = RING_FIRST;
     f->ring = mem_alloc(n->mem, f->ring_slots * sizeof(*f->ring));
-    if (f->ring == NULL || !timer_start(n, &f->timer, TIMER_FLOW) ||
-        !index_put(n, f)) {
-        deadline_clear(&n->timers, &f->timer);
-        mem_free(n->mem, f->ring, f->ring_slots * sizeof(*f->ring));
-        pool_put(&n->sflow_pool, f);
+    if (f->ring == NULL || !enter(n, f)) {
+        give_back(n, f);
+        *err = MOTET_E_NO_MEMORY;
         return NULL;
     }
+    list_append(&f->from->flows, &f->of_src);
+    list_append(&f->to->flows, &f->of_dst);
     f->peer = p;
-    f->src = in->src;
-    f->dst = in->dst;
-    f->returning = msg_returns(in->msg.kind);
     f->incarnation = where.incarnation;
     f->epoch = where.epoch;
+    f->origin_site = n->site;
+    f->origin_epoch = locate_epoch(n, src);
     f->una = n->next_base++ << 20;
     f->nxt = f->hi = f->end = f->top = f->una;
     f->due_ns = DEADLINE_NEVER;
@@ -101,15 +132,18 @@ void sflow_free(struct netmgr *n, struct sflow *f)
     list_remove(&f->ready);
     list_remove(&f->room);
     list_remove(&f->node);
+    list_remove(&f->of_src);
+    list_remove(&f->of_dst);
+    if (n->filled == f) {
+        n->filled = NULL;
+    }
     f->peer->stats.flows_out--;
     uint64_t used = (f->end >> 20) + 1;
     n->next_base = used > n->next_base ? used : n->next_base;
     index_remove(n, f);
-    deadline_clear(&n->timers, &f->timer);
-    mem_free(n->mem, f->ring, f->ring_slots * sizeof(*f->ring));
     trace_add(n->trace, n->now, TRACE_FLOW_END, f->returning, f->src.lo,
               f->dst.lo);
-    pool_put(&n->sflow_pool, f);
+    give_back(n, f);
 }
 
 void sflow_unbind(struct netmgr *n, struct sflow *f)
@@ -137,7 +171,9 @@ static void release(struct netmgr *n, struct sflow *f, uint64_t seq,
     if (k->ticket != 0) {
         map_remove(&n->sflow_by_ticket, k->ticket, 0);
         n->tickets--;
-        outcome_push(n, k->ticket, err);
+        outcome_push(n, k->ticket, err,
+                     (struct place_of){.site = f->peer->site,
+                                       .incarnation = f->peer->incarnation});
     }
     if (seq < f->nxt) {
         f->flight_bytes -= k->bytes;
@@ -164,6 +200,25 @@ void sflow_settle(struct netmgr *n, struct sflow *f, uint64_t seq,
     if (seq == f->nxt) {
         f->fragment = 0; /* what was begun is never finished */
     }
+}
+
+void sflow_drop(struct netmgr *n, struct sflow *f)
+{
+    for (uint64_t seq = f->una; seq < f->end; seq++) {
+        struct kept *k = sflow_slot(f, seq);
+        if (!k->live) {
+            continue;
+        }
+        const uint64_t ticket = k->ticket;
+        if (ticket != 0) {
+            map_remove(&n->sflow_by_ticket, ticket, 0);
+            n->tickets--;
+        }
+        k->ticket = 0; /* no outcome */
+        release(n, f, seq, k, MOTET_OK);
+    }
+    f->una = f->nxt = f->hi = f->end;
+    sflow_free(n, f);
 }
 
 void sflow_settle_all(struct netmgr *n, struct sflow *f, enum motet_err maybe,
@@ -207,6 +262,10 @@ static uint64_t half(uint64_t whole)
 
 void sflow_tidy(struct netmgr *n, struct sflow *f)
 {
+    if (f->frozen) {
+        list_remove(&f->ready);
+        return;
+    }
     if (f->peer->conns[f->lane] == NULL) {
         sflow_drop_voids(n, f);
     }
@@ -249,9 +308,15 @@ void rooms_tell(struct netmgr *n)
 /* ---- Sending ---------------------------------------------------------------
  */
 
-static bool ring_grow(struct netmgr *n, struct sflow *f)
+bool sflow_ring_fit(struct netmgr *n, struct sflow *f, uint64_t count)
 {
-    uint32_t slots = f->ring_slots * 2;
+    uint32_t slots = f->ring_slots;
+    while (slots < count && slots < UINT32_C(1) << 31) {
+        slots *= 2;
+    }
+    if (slots == f->ring_slots) {
+        return slots >= count;
+    }
     struct kept *ring = mem_alloc(n->mem, slots * sizeof(*ring));
     if (ring == NULL) {
         return false;
@@ -294,39 +359,41 @@ static enum motet_err check_message(const struct netmgr *n,
 static enum motet_err flow_for(struct netmgr *n, const struct net_in *in,
                                struct sflow **found)
 {
-    uint64_t key[2];
-    struct sflow *f = find(n, in->src, in->dst, msg_returns(in->msg.kind), key);
+    enum motet_err err = MOTET_OK;
+    const bool returning = msg_returns(in->msg.kind);
+    struct sflow *f = sflow_find(n, in->src, in->dst, returning);
     if (f != NULL) {
         *found = f;
         return place_dead(f->peer, f->incarnation) ? MOTET_E_SITE_DEAD
                                                    : MOTET_OK;
     }
-    struct place where = locate(n, in->dst);
-    if (where.site == n->site) {
-        return MOTET_E_NO_PORT;
-    }
-    struct peer *p = peer_find(n, where.site);
-    if (p == NULL || (p->seen == 0 && p->addr[0] == 0)) {
-        return MOTET_E_NO_SITE;
+    const struct place where = locate(n, in->dst);
+    struct peer *p = n->self;
+    if (where.site != n->site) {
+        p = peer_find(n, where.site);
+        if (p == NULL || (p->seen == 0 && p->addr[0] == 0)) {
+            return MOTET_E_NO_SITE;
+        }
+    } else if (!in->here && where.epoch == 0) {
+        return where.incarnation != 0 && where.incarnation < n->incarnation
+                   ? MOTET_E_SITE_DEAD
+                   : MOTET_E_NO_PORT;
     }
     if (place_dead(p, where.incarnation)) {
         return MOTET_E_SITE_DEAD;
     }
-    *found = make(n, p, in, key, where);
-    if (*found != NULL) {
-        return MOTET_OK;
-    }
-    return n->sflow_pool.used >= n->limits.flows_max ? MOTET_E_LIMIT
-                                                     : MOTET_E_NO_MEMORY;
+    *found = sflow_make(n, p, in->src, in->dst, returning, where, &err);
+    return err;
 }
 
-static void append(struct netmgr *n, struct sflow *f, const struct net_in *in)
+void sflow_append(struct netmgr *n, struct sflow *f, const struct msg *msg,
+                  uint64_t ticket, uint64_t deadline_ns)
 {
-    uint32_t bytes = msg_bytes(&in->msg);
+    uint32_t bytes = msg_bytes(msg);
     struct kept *k = sflow_slot(f, f->end);
-    k->msg = in->msg;
-    k->ticket = in->ticket;
-    k->deadline_ns = in->deadline_ns;
+    k->msg = *msg;
+    k->ticket = ticket;
+    k->deadline_ns = deadline_ns;
     k->bytes = bytes;
     k->live = true;
     f->end++;
@@ -336,11 +403,11 @@ static void append(struct netmgr *n, struct sflow *f, const struct net_in *in)
     n->kept++;
     n->kept_bytes += bytes;
     f->idle_at_ns = DEADLINE_NEVER;
-    if (in->ticket != 0) {
+    if (ticket != 0) {
         n->tickets++;
     }
-    if (in->deadline_ns < f->due_ns) {
-        f->due_ns = in->deadline_ns;
+    if (deadline_ns < f->due_ns) {
+        f->due_ns = deadline_ns;
         timer_before(n, &f->timer, f->due_ns);
     }
 }
@@ -363,14 +430,14 @@ enum motet_err sflow_in_send(struct netmgr *n, const struct net_in *in)
         f->blocked = true;
         return MOTET_E_AGAIN;
     }
-    if (f->end - f->una == f->ring_slots && !ring_grow(n, f)) {
+    if (!sflow_ring_fit(n, f, f->end - f->una + 1)) {
         return MOTET_E_NO_MEMORY;
     }
     if (in->ticket != 0 && (!outcome_reserve(n) ||
                             !map_put(&n->sflow_by_ticket, in->ticket, 0, f))) {
         return MOTET_E_NO_MEMORY;
     }
-    append(n, f, in);
+    sflow_append(n, f, &in->msg, in->ticket, in->deadline_ns);
     lane_poke(n, f);
     return MOTET_OK;
 }
@@ -420,11 +487,18 @@ static void settle_due(struct netmgr *n, struct sflow *f)
 
 void sflow_timer(struct netmgr *n, struct sflow *f)
 {
+    if (f->frozen) {
+        return; /* armed again when it thaws */
+    }
     if (n->now >= f->due_ns) {
         settle_due(n, f);
     }
     if (n->now >= f->rto_at_ns) {
         sflow_rto(n, f);
+    }
+    if (f->circle_ns != 0 && n->now >= f->circle_ns) {
+        f->circle_ns = 0;
+        sflow_tidy(n, f);
     }
     if (f->una == f->end && n->now >= f->idle_at_ns) {
         sflow_free(n, f);
@@ -433,22 +507,29 @@ void sflow_timer(struct netmgr *n, struct sflow *f)
     timer_before(n, &f->timer, f->due_ns);
     timer_before(n, &f->timer, f->rto_at_ns);
     timer_before(n, &f->timer, f->idle_at_ns);
+    if (f->circle_ns != 0) {
+        timer_before(n, &f->timer, f->circle_ns);
+    }
 }
 
 /* ---- Moving ----------------------------------------------------------------
  */
 
+/* What is uncertain stays so: it is asked for at the new place, where the record
+ * of the flow is now. */
 void sflow_move(struct netmgr *n, struct sflow *f, struct place where)
 {
-    CHECK(f->hi == f->una);
-    struct peer *to = where.site == n->site ? NULL : peer_find(n, where.site);
+    if (f->frozen) {
+        return; /* looked at again when it thaws */
+    }
+    struct peer *to =
+        where.site == n->site ? n->self : net_peer_get(n, where.site);
     sflow_unbind(n, f);
-    sflow_drop_voids(n, f);
     if (to == NULL || place_dead(to, where.incarnation)) {
-        enum motet_err err = where.site == n->site ? MOTET_E_NO_PORT
-                             : to == NULL          ? MOTET_E_NO_SITE
-                                                   : MOTET_E_SITE_DEAD;
-        sflow_settle_all(n, f, err, err);
+        sflow_settle_all(n, f,
+                         to == NULL ? MOTET_E_MAYBE_LOST
+                                    : MOTET_E_MAYBE_SITE_DEAD,
+                         to == NULL ? MOTET_E_NO_SITE : MOTET_E_SITE_DEAD);
         sflow_drop_voids(n, f);
         sflow_tidy(n, f);
         return;
@@ -460,8 +541,10 @@ void sflow_move(struct netmgr *n, struct sflow *f, struct place where)
     f->peer = to;
     f->incarnation = where.incarnation;
     f->epoch = where.epoch;
+    f->circle_ns = 0;
     to->kept += f->live;
     to->stats.flows_out++;
     list_append(&to->sflows, &f->node);
+    sflow_drop_voids(n, f);
     sflow_tidy(n, f);
 }

@@ -17,6 +17,8 @@
  *   frames.c   the way of frames, PING, round trips
  *   hello.c    the HELLO rules, a pure function
  *   locate.c   where a port lives
+ *   move.c     flows of ports that move
+ *   loop.c     the session with this site itself
  *   sendflow.c messages kept until their outcome
  *   answer.c   what the other side says of them
  *   lane.c     emission: which flow is next
@@ -28,7 +30,8 @@ enum {
     EFFECTS_SPARE = 256,   /* left free by FLUSH and TICK for nested steps */
     NOTES_MAX = 64,        /* HELLOs and REFUSEs among them */
     SEEDS_MAX = 64,        /* seed addresses */
-    OVERRIDES_MAX = 65536, /* ports known to live away from their birth site */
+    OVERRIDES_MAX = 1 << 20, /* ports known to live away from their birth site;
+                              * those here among them are never forgotten */
     RING_FIRST = 4,        /* slots of a flow's first ring */
     QUANTUM_BYTES = NET_FRAGMENT_BYTES, /* of one flow in its turn */
     FRAME_OVERHEAD = 32, /* of a DATA frame, in the backlog: never more than is
@@ -61,6 +64,7 @@ static const uint64_t ACK_DELAY_NS = 5 * MS;
 static const uint64_t RTO_MIN_NS = 20 * MS;
 static const uint64_t RTO_FIRST_NS = 200 * MS; /* round trip not known */
 static const uint64_t RTO_MAX_NS = 1 * SECOND;
+static const uint64_t CIRCLE_NS = 50 * MS; /* until news of a move are due */
 static const uint64_t SEND_IDLE_NS = 15 * SECOND; /* then a flow is freed; ...*/
 static const uint64_t RECV_IDLE_NS = 30 * SECOND; /* well before this record */
 static const uint64_t RECV_SWEEP_NS = 60 * SECOND;
@@ -96,6 +100,7 @@ struct conn {
     enum net_lane lane;
     bool dialed;
     bool datagram;
+    bool loop;
     uint64_t backlog;       /* bytes of DATA not drained */
     uint64_t unanswered_ns; /* first PING since the last PONG, 0 = none */
     uint64_t pinged_ns;
@@ -138,6 +143,7 @@ struct peer {
     uint32_t incarnation; /* the one that lives, 0 = none */
     uint32_t seen;        /* highest */
     uint32_t dead;        /* highest declared dead, or left */
+    uint32_t lost;        /* likewise, and what moved away from it is known */
     bool wanted;          /* a session with it */
     bool up;              /* CONTROL is adopted */
     bool told_up; /* by NET_SESSION; a break that heals at once is no news */
@@ -192,9 +198,13 @@ struct sflow {
     struct list node;    /* peer.sflows */
     struct list ready;   /* peer.ready[lane] */
     struct list room;    /* netmgr.rooms: NET_ROOM_FOR is due */
+    struct list of_src;  /* pflows.flows of its source ... */
+    struct list of_dst;  /* ... and of its destination */
     struct sflow *chain; /* same key, other ports */
     uint64_t key_hi, key_lo;
     struct peer *peer;
+    struct pflows *from, *to;
+    uint64_t origin_site, origin_epoch;
     struct motet_ui src, dst;
     struct motet_pi pi;   /* as bound */
     uint32_t incarnation; /* that the destination belongs to, 0 = any */
@@ -206,6 +216,7 @@ struct sflow {
     bool bind_due; /* repeat the BIND (datagram) */
     bool starved;  /* no credit, or rewound */
     bool blocked;  /* a sender was told AGAIN */
+    bool frozen;   /* its source moves: nothing happens to it */
     struct kept *ring;
     uint32_t ring_slots; /* power of two */
     uint32_t fragment;   /* bytes of message `nxt` already sent */
@@ -222,17 +233,18 @@ struct sflow {
     uint64_t rto_at_ns; /* DEADLINE_NEVER = not running */
     uint64_t rto_ns;
     uint64_t back_ns;    /* when it last went back */
+    uint64_t circle_ns;  /* not before: its destination was denied where it is
+                          * said to be; 0 = no matter */
     uint64_t idle_at_ns; /* DEADLINE_NEVER while something is kept */
     struct deadline timer;
 };
 
 enum ack_due { ACK_NONE, ACK_LAZY, ACK_NOW };
 
-/* The flows to one port here. */
-struct dport {
-    struct motet_ui dst;
-    struct list rflows;
-    struct dport *chain;
+/* The flows of one port: to it from others, to it from here, or from it. */
+struct pflows {
+    struct motet_ui ui;
+    struct list flows;
 };
 
 /* A flow from another site: also the record of what was accepted. */
@@ -245,9 +257,12 @@ struct rflow {
     struct rflow *chain;
     uint64_t key_hi, key_lo;
     struct peer *peer;
-    struct dport *dport;
+    uint32_t incarnation; /* of the peer, when it was last bound */
+    struct pflows *dport;
     struct motet_ui src, dst;
     struct motet_pi pi;
+    uint64_t src_epoch;
+    uint64_t origin_site, origin_epoch;
     uint32_t generation;
     uint32_t handle; /* 0 = not bound */
     uint32_t last_handle;
@@ -257,6 +272,7 @@ struct rflow {
     uint8_t lane;
     bool returning;
     bool starved; /* credit is owed when there is room */
+    bool sure;    /* `next` is the owner's word */
     uint8_t ack;  /* enum ack_due */
     uint64_t next;
     uint64_t credit_msgs;
@@ -268,7 +284,7 @@ struct rflow {
 };
 
 struct override {
-    struct list lru;
+    struct list lru; /* unless it lives here */
     struct motet_ui dst;
     uint64_t site;
     uint32_t incarnation; /* 0 = any */
@@ -278,6 +294,7 @@ struct override {
 struct outcome {
     uint64_t ticket;
     enum motet_err err;
+    struct place_of place;
 };
 
 union note {
@@ -320,21 +337,28 @@ struct netmgr {
     struct map sflow_by_ticket;
     struct map rflow_by_key;
     struct map rflow_by_handle; /* (site, handle) */
-    struct map dport_by_ui;
+    struct map dport_by_ui; /* struct pflows: flows to ports here ... */
+    struct map sport_by_ui; /* ... flows from ports here ... */
+    struct map tport_by_ui; /* ... and their destinations */
+    struct map frozen;      /* ports that stand still */
     struct map override_by_ui;
     struct pool peer_pool;
     struct pool conn_pool;
     struct pool seed_pool;
     struct pool sflow_pool;
     struct pool rflow_pool;
-    struct pool dport_pool;
+    struct pool pflows_pool;
     struct pool override_pool;
     uint64_t key_seed[2];
     uint64_t next_dial;
+    struct peer *self;  /* the loop; not among `peers` */
+    struct sflow *filled; /* by NET_IN_ITEM: its KEPT follow */
+    uint64_t filled_at;   /* number of the next */
     uint64_t next_base; /* of a new flow, in units of 2^20 */
     uint32_t next_handle;
     uint32_t next_generation;
     uint64_t evicted_next; /* of peers forgotten altogether */
+    uint64_t evicted_abroad; /* of lives that are over */
     uint32_t sessions;
 
     struct rflow *offered; /* waits for its VERDICT */
@@ -369,7 +393,8 @@ bool effects_go_on(struct netmgr *n);
 union note *note_new(struct netmgr *n);
 /** Room for one outcome more; false at the cap. */
 MUST_USE bool outcome_reserve(struct netmgr *n);
-void outcome_push(struct netmgr *n, uint64_t ticket, enum motet_err err);
+void outcome_push(struct netmgr *n, uint64_t ticket, enum motet_err err,
+                  struct place_of place);
 /** Arms a new timer; false at the cap. It stays armed (at FAR) for life, so
  * that timer_set() cannot fail. */
 MUST_USE bool timer_start(struct netmgr *n, struct deadline *t,
@@ -401,7 +426,8 @@ void dial_again(struct netmgr *n, struct dial *d, uint64_t after_ns);
 void dial_due(struct netmgr *n, struct dial *d);
 void seed_again(struct netmgr *n, struct seed *s, uint64_t after_ns);
 void seed_due(struct netmgr *n, struct seed *s);
-/** All incarnations up to this one are dead: settles and forgets. */
+enum motet_err peer_in_down(struct netmgr *n, const struct net_in *in);
+/** All incarnations up to this one are over: ends their sessions. */
 void peer_bury(struct netmgr *n, struct peer *p, uint32_t incarnation);
 /** A newer incarnation takes over, or the first one comes: what was meant for
  * older ones ends. */
@@ -470,9 +496,33 @@ struct place {
 };
 
 struct place locate(const struct netmgr *n, struct motet_ui dst);
-/** Notes an owner. @return false for old news */
+/** Notes an owner, and tells of it. @return false for old news */
 bool locate_moved(struct netmgr *n, struct motet_ui dst, struct place where);
+/** Likewise, and the flows from here go after it. */
+bool locate_follow(struct netmgr *n, struct motet_ui dst, struct place where);
+/** Forgets that a port lives here; it ended. */
+void locate_ended(struct netmgr *n, struct motet_ui dst);
+/** Whether the port lives here, or was made here and ended. */
+bool locate_own(const struct netmgr *n, struct motet_ui dst);
+/** The epoch of a port here. */
+uint64_t locate_epoch(const struct netmgr *n, struct motet_ui port);
+/** Whether `where` is known to be another place than this site. */
+static inline bool place_elsewhere(const struct netmgr *n, struct place where)
+{
+    return where.epoch != 0 && where.site != n->site;
+}
 enum motet_err locate_in_where(struct netmgr *n, const struct net_in *in);
+
+/* ---- move.c ---- */
+
+enum motet_err move_in_freeze(struct netmgr *n, const struct net_in *in);
+enum motet_err move_in_here(struct netmgr *n, const struct net_in *in);
+enum motet_err move_in_away(struct netmgr *n, const struct net_in *in);
+enum motet_err move_in_item(struct netmgr *n, const struct net_in *in);
+
+/* ---- loop.c ---- */
+
+MUST_USE bool loop_new(struct netmgr *n);
 
 /* ---- sendflow.c ---- */
 
@@ -495,8 +545,23 @@ void sflow_tidy(struct netmgr *n, struct sflow *f);
 void sflow_drop_voids(struct netmgr *n, struct sflow *f);
 void sflow_unbind(struct netmgr *n, struct sflow *f);
 void sflow_free(struct netmgr *n, struct sflow *f);
+/** Forgets it with all that it keeps: no outcomes. */
+void sflow_drop(struct netmgr *n, struct sflow *f);
+/** A flow with nothing kept. NULL: LIMIT or NO_MEMORY in *err. */
+struct sflow *sflow_make(struct netmgr *n, struct peer *p, struct motet_ui src,
+                         struct motet_ui dst, bool returning, struct place where,
+                         enum motet_err *err);
+/** The flow between these ports, or NULL. */
+struct sflow *sflow_find(const struct netmgr *n, struct motet_ui src,
+                         struct motet_ui dst, bool returning);
+/** Makes room for `count` messages in all. @return false at the cap */
+MUST_USE bool sflow_ring_fit(struct netmgr *n, struct sflow *f, uint64_t count);
+/** Puts a message behind the last one; there must be a place in the ring. Takes
+ * msg->data. */
+void sflow_append(struct netmgr *n, struct sflow *f, const struct msg *msg,
+                  uint64_t ticket, uint64_t deadline_ns);
 void sflow_timer(struct netmgr *n, struct sflow *f);
-/** To another site; nothing may be uncertain. Settles if that cannot be. */
+/** To another site, or to the loop. Settles if that cannot be. */
 void sflow_move(struct netmgr *n, struct sflow *f, struct place where);
 /** Whether the destination is certainly dead. */
 bool place_dead(const struct peer *p, uint32_t incarnation);
@@ -525,7 +590,19 @@ struct rflow *rflow_by_handle(const struct netmgr *n, const struct peer *p,
                               uint32_t handle);
 void rflow_unbind(struct netmgr *n, struct rflow *r);
 void rflow_free(struct netmgr *n, struct rflow *r);
-struct dport *dport_find(const struct netmgr *n, struct motet_ui dst);
+/** The flows of a port in one of the three maps; made at need, or NULL. */
+struct pflows *pflows_find(const struct map *m, struct motet_ui ui);
+struct pflows *pflows_get(struct netmgr *n, struct map *m, struct motet_ui ui);
+/** Frees it if it is empty; NULL is allowed. */
+void pflows_release(struct netmgr *n, struct map *m, struct pflows *p);
+/** The record of a flow, whichever site it comes from, or NULL. */
+struct rflow *rflow_find(const struct netmgr *n, struct motet_ui src,
+                         struct motet_ui dst, bool returning);
+/** A new record. NULL at a limit or the cap. */
+struct rflow *rflow_make(struct netmgr *n, struct peer *p,
+                         const struct net_bind *b);
+/** It comes from that site now. */
+void rflow_rehome(struct rflow *r, struct peer *p);
 void rflow_part_drop(struct rflow *r);
 void rflow_touch(struct netmgr *n, struct rflow *r);
 void rflow_sweep(struct netmgr *n);

@@ -62,7 +62,7 @@ def bind(flags):
     ends = struct.pack("<QQQQ", 11, 1 << 32 | PORT | 1, 12, 1 << 32 | PORT | 2)
     return frame(
         BIND,
-        struct.pack("<I", 7) + ends + struct.pack("<IIIQQ", 1000, 1000, 0, 1, 1),
+        struct.pack("<I", 7) + ends + struct.pack("<IIIQQQQQ", 1000, 1000, 0, 1, 1, 1, 11, 1),
         flags,
     )
 

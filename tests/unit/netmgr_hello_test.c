@@ -11,8 +11,8 @@ static void no_change(struct net_hello *h)
 }
 static void newer_version(struct net_hello *h)
 {
-    h->version_min = 2;
-    h->version_max = 3;
+    h->version_min = NET_VERSION_MAX + 1;
+    h->version_max = NET_VERSION_MAX + 2;
 }
 static void version_zero(struct net_hello *h)
 {
@@ -20,8 +20,8 @@ static void version_zero(struct net_hello *h)
 }
 static void versions_swapped(struct net_hello *h)
 {
-    h->version_min = 2;
-    h->version_max = 1;
+    h->version_min = NET_VERSION_MAX;
+    h->version_max = NET_VERSION_MAX - 1;
 }
 static void other_cluster(struct net_hello *h)
 {

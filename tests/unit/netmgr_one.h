@@ -171,8 +171,8 @@ static inline void one_flush(struct one *o)
 static inline struct net_hello one_hello(void)
 {
     return (struct net_hello){
-        .version_min = 1,
-        .version_max = 1,
+        .version_min = NET_VERSION_MIN,
+        .version_max = NET_VERSION_MAX,
         .site = ONE_PEER,
         .incarnation = 20,
         .to_site = ONE_SITE,
@@ -266,7 +266,10 @@ static inline void one_bind(struct one *o, uint32_t handle, uint64_t base,
                                                .resume = resume,
                                                .src = one_there(),
                                                .dst = one_here(),
-                                               .base = base}}});
+                                               .base = base,
+                                               .src_epoch = 1,
+                                               .origin_site = ONE_PEER,
+                                               .origin_epoch = 1}}});
 }
 
 static inline void one_data(struct one *o, struct net_data d)

@@ -88,7 +88,10 @@ Test(netmgr_recv, one_handle_for_two_flows)
                                                .returning = true,
                                                .src = one_there(),
                                                .dst = one_here(),
-                                               .base = 1}}});
+                                               .base = 1,
+                                               .src_epoch = 1,
+                                               .origin_site = ONE_PEER,
+                                               .origin_epoch = 1}}});
     cr_assert(one_effect(&o, NET_STRANGER, 0) != NULL);
     one_free(&o);
 }
@@ -263,6 +266,9 @@ Test(netmgr_recv, what_returns_is_offered_after_the_end_of_its_port)
         .src = one_there(),
         .dst = one_here(),
         .base = 1,
+        .src_epoch = 1,
+        .origin_site = ONE_PEER,
+        .origin_epoch = 1,
     };
     one_give(&o, 1, (struct net_frame){.kind = NET_BIND, .u.bind = bind});
     struct net_data d = {.handle = 1, .seq = 1, .msg = {.kind = MSG_WATCH}};
@@ -334,7 +340,10 @@ Test(netmgr_recv, a_record_outlives_its_connection)
                          .resume = true,
                          .src = one_there(),
                          .dst = one_here(),
-                         .base = 1};
+                         .base = 1,
+                         .src_epoch = 1,
+                         .origin_site = ONE_PEER,
+                         .origin_epoch = 1};
     one_give(&o, 2, (struct net_frame){.kind = NET_BIND, .u = {.bind = b}});
     const struct net_ack *a = ack(&o);
     cr_assert_eq(a->next, 2);
@@ -349,7 +358,10 @@ static void bind_from(struct one *o, uint32_t serial, uint32_t handle,
                          .resume = resume,
                          .src = ui_make(ONE_PEER, 20, UI_PORT, serial),
                          .dst = one_here(),
-                         .base = base};
+                         .base = base,
+                         .src_epoch = 1,
+                         .origin_site = ONE_PEER,
+                         .origin_epoch = 1};
     one_give(o, 1, (struct net_frame){.kind = NET_BIND, .u = {.bind = b}});
 }
 

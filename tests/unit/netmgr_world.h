@@ -437,6 +437,23 @@ static inline void w_session(struct w_site *s, const struct net_effect *e)
     *up = e->up;
 }
 
+/* Nothing moves in this world: whatever is over is over. */
+static inline void w_dead_until(struct world *w, int i, uint64_t site,
+                                uint32_t incarnation)
+{
+    cr_assert_eq(netmgr_step(w->site[i].net,
+                             &(struct net_in){.kind = NET_IN_DEAD,
+                                              .now_ns = w->now,
+                                              .site = site,
+                                              .incarnation = incarnation}),
+                 MOTET_OK);
+}
+
+static inline void w_dead(struct world *w, int i, const struct net_effect *e)
+{
+    w_dead_until(w, i, e->site, e->incarnation);
+}
+
 static inline void w_effect(struct world *w, int i, const struct net_effect *e)
 {
     struct w_site *s = &w->site[i];
@@ -464,15 +481,22 @@ static inline void w_effect(struct world *w, int i, const struct net_effect *e)
         break;
     case NET_SESSION:
         w_session(s, e);
+        if (e->up && e->incarnation > 1) {
+            w_dead_until(w, i, e->site, e->incarnation - 1);
+        }
         break;
     case NET_HEARD:
         s->heard++;
         break;
     case NET_PEER_BYE:
         s->byes++;
+        w_dead(w, i, e);
         break;
     case NET_SUPERSEDED:
         s->superseded++;
+        w_dead(w, i, e);
+        break;
+    case NET_WHERE:
         break;
     case NET_REFUSED_US:
         s->refused_us++;

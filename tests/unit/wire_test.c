@@ -43,6 +43,9 @@ static void same_bind(const struct net_bind *a, const struct net_bind *b)
     cr_expect_eq(a->pi.domain, b->pi.domain);
     cr_expect_eq(a->epoch, b->epoch);
     cr_expect_eq(a->base, b->base);
+    cr_expect_eq(a->src_epoch, b->src_epoch);
+    cr_expect_eq(a->origin_site, b->origin_site);
+    cr_expect_eq(a->origin_epoch, b->origin_epoch);
 }
 
 static void same_bytes(const uint8_t *a, const uint8_t *b, uint32_t size)
