@@ -11,6 +11,7 @@ static void init(struct nucleus *n, struct actor *a, const struct nuc_in *in,
     list_init(&a->ports);
     list_init(&a->waiters);
     list_init(&a->uses);
+    list_init(&a->debts);
     map_init(&a->tokens, n->mem, secret_key(n, 0, 1, serial));
     deadlines_init(&a->ready, n->mem);
 }
@@ -90,9 +91,12 @@ static void end_port(struct nucleus *n, struct port *p, enum motet_news news)
             waiter_free(n, LIST_ENTRY(node, struct waiter, node));
         }
     }
-    if (!p->ending) {
+    if (p->frozen) {
+        p->news = (uint8_t)news; /* it ends when it thaws, if that is here */
+    } else if (!p->ending) {
         port_end(n, p, news, true);
     }
+    deadline_clear(&p->actor->ready, &p->ready);
     list_remove(&p->of_actor);
     p->actor = NULL;
 }
@@ -118,8 +122,41 @@ enum motet_err actor_end(struct nucleus *n, const struct nuc_in *in,
     list_foreach (use, &a->uses) {
         group_unuse(n, LIST_ENTRY(use, struct use, of_actor));
     }
+    list_foreach (debt, &a->debts) {
+        debt_free(n, LIST_ENTRY(debt, struct debt, of_actor));
+    }
     free_actor(n, a);
     return MOTET_OK;
+}
+
+enum motet_err actor_adopts(struct nucleus *n, const struct nuc_in *in,
+                            struct nuc_out *out)
+{
+    (void)out;
+    struct actor *a = actor_get(n, in->actor);
+    if (a == NULL) {
+        return MOTET_E_NO_ACTOR;
+    }
+    a->adopts = in->in;
+    return MOTET_OK;
+}
+
+bool nucleus_actor_frozen(const struct nucleus *n, struct motet_ui actor)
+{
+    const struct actor *a = actor_get(n, actor);
+    return a != NULL && a->frozen > 0;
+}
+
+bool nucleus_actor(const struct nucleus *n, const char *name,
+                   struct motet_ui *actor, bool *adopts)
+{
+    const struct actor *a = ui_name_ok(name) ? by_name(n, name) : NULL;
+    if (a == NULL) {
+        return false;
+    }
+    *actor = a->ui;
+    *adopts = a->adopts;
+    return true;
 }
 
 enum motet_err actor_pi(struct nucleus *n, const struct nuc_in *in,

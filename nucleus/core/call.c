@@ -5,7 +5,7 @@
 struct call *call_get(const struct nucleus *n, uint64_t id)
 {
     struct call *c = ids_at(&n->calls, id);
-    return c != NULL && c->id == id ? c : NULL;
+    return c != NULL && c->id == id ? c : ids_adopted(&n->calls, id);
 }
 
 static void free_call(struct nucleus *n, struct call *c)
@@ -13,7 +13,17 @@ static void free_call(struct nucleus *n, struct call *c)
     list_remove(&c->of_port);
     bond_cut(n, &c->bond);
     deadline_clear(&n->timers, &c->timer);
-    ids_put(&n->calls, c);
+    ids_put(&n->calls, c, c->id);
+}
+
+void call_forget(struct nucleus *n, struct call *c)
+{
+    CHECK(c->held == NULL);
+    if (c->leg != NULL) {
+        c->leg->call = NULL;
+        c->leg->role = PARCEL_INBOUND;
+    }
+    free_call(n, c);
 }
 
 static void tell_done(struct nucleus *n, const struct call *c,
@@ -91,7 +101,7 @@ static struct call *new_call(struct nucleus *n, struct port *src,
     c->timer.kind = TIMER_CALL;
     if (!deadline_set(&n->timers, &c->timer, deadline_ns)) {
         *err = MOTET_E_NO_MEMORY;
-        ids_put(&n->calls, c);
+        ids_put(&n->calls, c, id);
         return NULL;
     }
     list_append(&src->side->calls, &c->of_port);
@@ -119,7 +129,7 @@ static struct msg stamp(const struct nucleus *n, const struct nuc_in *in,
         .remaining_ms = remaining_ms(n, in->deadline_ns),
         .call = c->id,
         .reply_to = c->port->ui,
-        .pi = c->port->actor->pi,
+        .pi = port_pi(c->port),
         .data = in->msg.data,
     };
     if (ui_is_group(in->dest.target)) {
@@ -167,7 +177,8 @@ static enum motet_err place_here(struct nucleus *n, struct call *c,
                                  struct port *to, const struct msg *msg)
 {
     enum motet_err err;
-    struct held *h = held_new(n, to, msg, c, &err);
+    struct held *h =
+        held_new(n, to, msg, c, (struct place_of){0}, 0, &err);
     if (h == NULL) {
         return err;
     }
@@ -188,17 +199,11 @@ static enum motet_err place_away(struct nucleus *n, struct call *c,
                                  struct motet_ui dst, const struct msg *msg)
 {
     enum motet_err err;
-    struct peer *peer = peer_want(n, ui_site(dst), &err);
-    if (peer == NULL) {
-        return err;
-    }
     struct parcel *q = pack(n, c, msg, dst, &err);
     if (q == NULL) {
-        peer_unwant(n, peer);
         return err;
     }
     c->leg = q;
-    bond_tie(&c->bond, peer, &peer->calls, dst);
     parcel_to_net(n, q);
     return MOTET_OK;
 }
@@ -207,7 +212,7 @@ static enum motet_err place(struct nucleus *n, struct call *c,
                             struct motet_ui dst, const struct msg *msg)
 {
     struct port *to;
-    enum motet_err err = route(n, dst, &to);
+    enum motet_err err = route(n, c->port, dst, &to);
     if (err != MOTET_OK) {
         return err;
     }
@@ -389,13 +394,27 @@ enum motet_err call_cancel(struct nucleus *n, const struct nuc_in *in,
     if (c->port->actor == NULL || !ui_equal(c->port->actor->ui, in->actor)) {
         return MOTET_E_PERMISSION;
     }
+    if (c->port->frozen) {
+        return MOTET_E_MOVING;
+    }
     call_give_up(n, c, MOTET_E_CANCELLED, MOTET_E_MAYBE_CANCELLED);
     return MOTET_OK;
 }
 
 /* ---- What happens to it -------------------------------------------------- */
 
-void call_leg(struct nucleus *n, struct call *c, enum motet_err err)
+/* Ties it to where its request is now. */
+static void tie(struct nucleus *n, struct call *c, struct place_of place)
+{
+    enum motet_err err;
+    struct peer *p = peer_want(n, place.site, &err);
+    if (p != NULL) { /* else its deadline remains */
+        bond_tie(&c->bond, p, &p->calls, place.incarnation);
+    }
+}
+
+void call_leg(struct nucleus *n, struct call *c, enum motet_err err,
+              struct place_of place)
 {
     c->leg = NULL;
     if (err != MOTET_OK && motet_err_ran(err) == MOTET_RAN_NO) {
@@ -409,18 +428,24 @@ void call_leg(struct nucleus *n, struct call *c, enum motet_err err)
     if (c->no != MOTET_OK) {
         send_cancel(n, c);
         call_finish(n, c, c->maybe, NULL);
-    } else if (err != MOTET_OK) {
+        return;
+    }
+    if (err != MOTET_OK) {
         send_cancel(n, c);
         call_finish(n, c, err, NULL);
-    } else if (c->bereft) {
+        return;
+    }
+    if (c->bond.peer == NULL && !c->bereft) {
+        tie(n, c, place);
+    }
+    if (c->bereft || bond_dead(&c->bond)) {
         call_finish(n, c, MOTET_E_MAYBE_SITE_DEAD, NULL);
     }
 }
 
 void call_moved(struct nucleus *n, struct call *c, struct motet_ui server,
-                uint16_t hops)
+                struct place_of place, uint16_t hops)
 {
-    enum motet_err err;
     if (hops <= c->hops) {
         return; /* further on already */
     }
@@ -429,11 +454,7 @@ void call_moved(struct nucleus *n, struct call *c, struct motet_ui server,
     bond_cut(n, &c->bond);
     c->server = server;
     c->bereft = false;
-    struct peer *p = peer_want(n, ui_site(server), &err);
-    if (p == NULL) {
-        return; /* its deadline remains */
-    }
-    bond_tie(&c->bond, p, &p->calls, server);
+    tie(n, c, place_or_birth(place, server));
     if (bond_dead(&c->bond)) {
         call_bereft(n, c);
     }

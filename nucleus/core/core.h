@@ -17,6 +17,8 @@
  *   call.c     calls made here              held.c    requests owed a reply
  *   group.c    groups                       members.c their members
  *   watch.c    watches made here            watcher.c watches of ports here
+ *   move.c     ports that leave, or stay    adopt.c   ports that come
+ *   image.c    what they take along         debt.c    answers sent after them
  *
  * The rules of the inside:
  *  - A step is refused before it changes anything unless FX_STEP effects fit
@@ -35,7 +37,11 @@
 void *ids_take(struct ids *ids, uint64_t *id, enum motet_err *err);
 /** The item that has this index now, or NULL; the caller compares the id. */
 void *ids_at(const struct ids *ids, uint64_t id);
-void ids_put(struct ids *ids, void *item);
+/** An item under an id of another site. EXISTS when that is in use. */
+void *ids_adopt(struct ids *ids, uint64_t id, enum motet_err *err);
+/** The item that was adopted under this id, or NULL. */
+void *ids_adopted(const struct ids *ids, uint64_t id);
+void ids_put(struct ids *ids, void *item, uint64_t id);
 /** NULL and LIMIT or NO_MEMORY in *err. */
 void *pool_take_or(struct pool *pool, enum motet_err *err);
 /** The keys of capabilities: a PRF of the site's secret. `what` keeps apart
@@ -86,6 +92,8 @@ enum motet_err actor_pi(struct nucleus *n, const struct nuc_in *in,
                         struct nuc_out *out);
 enum motet_err actor_find(struct nucleus *n, const struct nuc_in *in,
                           struct nuc_out *out);
+enum motet_err actor_adopts(struct nucleus *n, const struct nuc_in *in,
+                            struct nuc_out *out);
 
 static inline struct actor *actor_get(const struct nucleus *n,
                                       struct motet_ui ui)
@@ -121,6 +129,9 @@ void port_end(struct nucleus *n, struct port *p, enum motet_news news,
 /** Does what an ending port owes; frees it when that is all. */
 void port_end_work(struct nucleus *n, struct port *p);
 void port_free(struct nucleus *n, struct port *p);
+/** Stamped on what is sent from it; its capability's key. */
+struct motet_pi port_pi(const struct port *p);
+uint64_t port_key(const struct nucleus *n, const struct port *p);
 uint32_t port_msgs_max(const struct nucleus *n, const struct port *p);
 uint32_t port_bytes_max(const struct nucleus *n, const struct port *p);
 
@@ -198,6 +209,8 @@ void parcel_free(struct nucleus *n, struct parcel *q);
 void parcel_to_net(struct nucleus *n, struct parcel *q);
 /** The outcome of a parcel that is in no list; frees it. */
 void parcel_settle(struct nucleus *n, struct parcel *q, enum motet_err err);
+/** Its outcome is told elsewhere: frees it without a word. */
+void parcel_moved(struct nucleus *n, struct parcel *q);
 /** The network manager told its outcome. */
 void parcel_told(struct nucleus *n, struct parcel *q);
 /** As parcel_settle() of one that entered a queue here: stays in it. */
@@ -229,10 +242,10 @@ enum motet_err send_op(struct nucleus *n, const struct nuc_in *in,
                        struct nuc_out *out);
 /** Sizes of a message from an actor: INVALID, TOO_BIG. */
 enum motet_err msg_check(const struct nucleus *n, const struct msg *msg);
-/** Where a port is: *port here, or NULL for elsewhere. INVALID, NO_PORT,
- * SITE_DEAD */
-enum motet_err route(const struct nucleus *n, struct motet_ui ui,
-                     struct port **port);
+/** Where a message from `src` to a port goes: straight to *port here, or (NULL)
+ * through the network manager. INVALID, NO_PORT, SITE_DEAD */
+enum motet_err route(const struct nucleus *n, const struct port *src,
+                     struct motet_ui ui, struct port **port);
 /** A member arrived: sends on what waited for it. */
 void send_woken(struct nucleus *n, struct parcel *q);
 enum motet_err fanout_send(struct nucleus *n, const struct nuc_in *in,
@@ -264,9 +277,18 @@ struct peer *peer_get(const struct nucleus *n, uint64_t site);
 struct peer *peer_want(struct nucleus *n, uint64_t site, enum motet_err *err);
 /** Frees it if nothing points to it. */
 void peer_unwant(struct nucleus *n, struct peer *p);
-/** Ties something to the site where `ui` was born. */
+/** Where a port was born: a first guess. */
+struct place_of place_of_birth(struct motet_ui ui);
+/** `place`, or a guess if it is not known. */
+struct place_of place_or_birth(struct place_of place, struct motet_ui ui);
+/** Ties something to an incarnation; 0 = the present one. */
 void bond_tie(struct bond *b, struct peer *p, struct list *list,
-              struct motet_ui ui);
+              uint32_t incarnation);
+/** Its site has died while nobody looked: it is looked at again. */
+void bond_look(struct nucleus *n, struct bond *b);
+enum motet_err where_op(struct nucleus *n, const struct nuc_in *in,
+                        struct nuc_out *out);
+bool port_away(const struct nucleus *n, struct motet_ui ui);
 void bond_cut(struct nucleus *n, struct bond *b);
 /** Is the incarnation of a tied one over? */
 bool bond_dead(const struct bond *b);
@@ -290,12 +312,15 @@ void call_give_up(struct nucleus *n, struct call *c, enum motet_err no,
 void call_abandon(struct nucleus *n, struct call *c);
 void call_expired(struct nucleus *n, struct call *c);
 /** The outcome of its leg, which is gone. */
-void call_leg(struct nucleus *n, struct call *c, enum motet_err err);
+void call_leg(struct nucleus *n, struct call *c, enum motet_err err,
+              struct place_of place);
 /** A member arrived for it. */
 void call_woken(struct nucleus *n, struct parcel *q);
-/** Its request is at port `server` of another site now. */
+/** Its request is at port `server`, which lives at `place`. */
 void call_moved(struct nucleus *n, struct call *c, struct motet_ui server,
-                uint16_t hops);
+                struct place_of place, uint16_t hops);
+/** Forgets it without a word. */
+void call_forget(struct nucleus *n, struct call *c);
 /** Its server's site is dead. */
 void call_bereft(struct nucleus *n, struct call *c);
 
@@ -306,9 +331,18 @@ enum motet_err held_reply(struct nucleus *n, const struct nuc_in *in,
 enum motet_err held_forward(struct nucleus *n, const struct nuc_in *in,
                             struct nuc_out *out);
 /** A held for a request to `p`; of `call` made here, or of the remote caller
- * msg->reply_to. Its deadline is not armed. NULL and the reason in *err. */
+ * msg->reply_to, who lives at `place`. `id`: 0, or the one that it brings along.
+ * Its deadline is not armed. NULL and the reason in *err. */
 struct held *held_new(struct nucleus *n, struct port *p, const struct msg *msg,
-                      struct call *call, enum motet_err *err);
+                      struct call *call, struct place_of place, uint64_t id,
+                      enum motet_err *err);
+struct held *held_get(const struct nucleus *n, uint64_t id);
+/** Makes one of a local caller that of a remote one, who lives here. */
+MUST_USE bool held_globalize(struct nucleus *n, struct held *h);
+/** An answer to a delivered one, from its actor or in its name. Takes
+ * answer->data on success. */
+enum motet_err held_answered(struct nucleus *n, struct held *h,
+                             const struct msg *answer);
 /** Forgets it; its parcel is the caller's business. */
 void held_free(struct nucleus *n, struct held *h);
 /** It was given out in an effect. */
@@ -325,7 +359,7 @@ void held_cancel(struct nucleus *n, struct held *h);
 void held_expired(struct nucleus *n, struct held *h);
 /** The outcome of a forwarded one. */
 void held_forwarded(struct nucleus *n, struct held *h, struct motet_ui server,
-                    enum motet_err err);
+                    struct place_of place, enum motet_err err);
 /** Its port ends. */
 void held_abandon(struct nucleus *n, struct held *h, enum motet_err err);
 
@@ -362,6 +396,8 @@ enum motet_err group_pick(struct nucleus *n, const struct motet_dest *dest,
 void group_work(struct nucleus *n, struct group *g);
 /** The actor ends. */
 void group_unuse(struct nucleus *n, struct use *u);
+/** Undone by the caller's group_unwant() if the actor is not to use it. */
+enum motet_err group_use(struct nucleus *n, struct actor *a, struct group *g);
 /** Tells the directory that a port is no member any more. */
 void group_publish(struct nucleus *n, const struct group *g,
                    struct motet_ui port, bool in);
@@ -381,7 +417,18 @@ void watch_tell(struct nucleus *n, struct watch *w, enum motet_news news,
 /** Ends it without news; a remote port is told. */
 void watch_drop(struct nucleus *n, struct watch *w);
 /** The outcome of its MSG_WATCH. */
-void watch_leg(struct nucleus *n, struct watch *w, enum motet_err err);
+void watch_leg(struct nucleus *n, struct watch *w, enum motet_err err,
+               struct place_of place);
+/** A watch whose news come to `p`, in no list of a subject. `id`: 0, or the one
+ * that it brings along. */
+struct watch *watch_new(struct nucleus *n, struct port *p, uint64_t id,
+                        enum motet_err *err);
+/** Forgets it without a word. */
+void watch_free(struct nucleus *n, struct watch *w);
+/** Asks the subject's site. @return false at the memory cap */
+MUST_USE bool watch_ask(struct nucleus *n, struct watch *w);
+/** Makes one of a port here that of a port anywhere. */
+MUST_USE bool watch_globalize(struct nucleus *n, struct watch *w);
 void watch_expired(struct nucleus *n, struct watch *w);
 /** Tells one watcher of an ending port, and forgets it. */
 void watcher_fire(struct nucleus *n, struct port *p, struct watcher *w,
@@ -389,8 +436,38 @@ void watcher_fire(struct nucleus *n, struct port *p, struct watcher *w,
 void watcher_remote_free(struct nucleus *n, struct watcher_remote *w);
 /** MSG_WATCH for a port here; the same again is harmless. */
 enum motet_err watcher_new(struct nucleus *n, struct port *p,
-                           struct motet_ui watching, uint64_t id);
+                           struct motet_ui watching, uint64_t id,
+                           struct place_of place);
 /** MSG_UNWATCH; of none is harmless. */
 void watcher_end(struct nucleus *n, struct motet_ui watching, uint64_t id);
+
+/* ---- move.c, adopt.c, debt.c --------------------------------------------- */
+
+enum motet_err move_freeze(struct nucleus *n, const struct nuc_in *in,
+                           struct nuc_out *out);
+enum motet_err move_thaw(struct nucleus *n, const struct nuc_in *in,
+                         struct nuc_out *out);
+enum motet_err move_drop(struct nucleus *n, const struct nuc_in *in,
+                         struct nuc_out *out);
+enum motet_err move_activate(struct nucleus *n, const struct nuc_in *in,
+                             struct nuc_out *out);
+enum motet_err move_discard(struct nucleus *n, const struct nuc_in *in,
+                            struct nuc_out *out);
+enum motet_err move_give(struct nucleus *n, const struct nuc_in *in,
+                         struct nuc_out *out);
+/** Forgets one thing of a port that lives elsewhere. @return false: none left */
+bool move_shed(struct nucleus *n, struct port *p);
+/** Publishes the memberships that came with it. @return false when the effects
+ * ran short */
+bool adopt_joins(struct nucleus *n, struct port *p);
+enum motet_err adopt_item(struct nucleus *n, const struct nuc_in *in,
+                          struct nuc_out *out);
+/** The actor of `p` may still answer this. At the memory cap it may not. */
+void debt_new(struct nucleus *n, const struct port *p, const struct held *h);
+void debt_free(struct nucleus *n, struct debt *d);
+/** An answer to what has moved. STATE: nothing is known of it */
+enum motet_err debt_reply(struct nucleus *n, const struct nuc_in *in);
+/** MSG_RELAY for a port here. */
+enum motet_err debt_taken(struct nucleus *n, const struct nuc_in *in);
 
 #endif

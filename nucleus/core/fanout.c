@@ -80,11 +80,11 @@ static enum motet_err part_away(struct nucleus *n, const struct nuc_in *in,
 
 /* One part with a reference of its own to the data. */
 static void send_part(struct nucleus *n, const struct nuc_in *in,
-                      struct motet_ui dst, const struct msg *msg,
-                      struct fanout *f)
+                      const struct port *src, struct motet_ui dst,
+                      const struct msg *msg, struct fanout *f)
 {
     struct port *to;
-    enum motet_err err = route(n, dst, &to);
+    enum motet_err err = route(n, src, dst, &to);
     (void)buf_ref(msg->data);
     if (err == MOTET_OK) {
         err = to != NULL ? part_here(n, in, to, msg, f)
@@ -117,7 +117,7 @@ enum motet_err fanout_send(struct nucleus *n, const struct nuc_in *in,
         .kind = MSG_SEND,
         .annex_bytes = in->msg.annex_bytes,
         .target = g->ui,
-        .pi = src->actor->pi,
+        .pi = port_pi(src),
         .data = in->msg.data,
     };
     f->open = 1;
@@ -126,7 +126,8 @@ enum motet_err fanout_send(struct nucleus *n, const struct nuc_in *in,
     f->src = src->ui;
     f->token = in->token;
     list_foreach (node, &g->members) {
-        send_part(n, in, LIST_ENTRY(node, struct member, node)->ui, &msg, f);
+        send_part(n, in, src, LIST_ENTRY(node, struct member, node)->ui, &msg,
+                  f);
     }
     trace(n, TRACE_SEND, MSG_SEND, src->ui.lo, g->ui.lo);
     buf_unref(msg.data);

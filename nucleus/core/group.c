@@ -66,7 +66,7 @@ struct group *group_want(struct nucleus *n, struct motet_ui ui,
 
 void group_unwant(struct nucleus *n, struct group *g)
 {
-    if (g == NULL || g->count > 0 || g->users.count > 0 ||
+    if (g == NULL || g->count > 0 || g->users.count > 0 || g->joins > 0 ||
         !list_empty(&g->watchers) || !list_empty(&g->waiting)) {
         return;
     }
@@ -99,7 +99,7 @@ void group_publish(struct nucleus *n, const struct group *g,
 /* ---- Operations ---------------------------------------------------------- */
 
 /* As long as an actor that asked for it lives, the group is known here. */
-static enum motet_err use(struct nucleus *n, struct actor *a, struct group *g)
+enum motet_err group_use(struct nucleus *n, struct actor *a, struct group *g)
 {
     enum motet_err err;
     if (map_get(&g->users, a->ui.hi, a->ui.lo) != NULL) {
@@ -167,7 +167,7 @@ enum motet_err group_new(struct nucleus *n, const struct nuc_in *in,
     if (g == NULL) {
         return err;
     }
-    err = use(n, a, g);
+    err = group_use(n, a, g);
     if (err != MOTET_OK) {
         group_unwant(n, g);
         return err;
@@ -222,7 +222,7 @@ enum motet_err group_insert(struct nucleus *n, const struct nuc_in *in,
     if (n->member_pool.used >= n->cfg.limits.members_max) {
         err = MOTET_E_LIMIT;
     } else {
-        err = use(n, p->actor, g);
+        err = group_use(n, p->actor, g);
     }
     if (err != MOTET_OK) {
         group_unwant(n, g);

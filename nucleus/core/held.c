@@ -2,10 +2,10 @@
 
 /* Requests at the ports here, from their acceptance to the reply. */
 
-static struct held *held_get(const struct nucleus *n, uint64_t id)
+struct held *held_get(const struct nucleus *n, uint64_t id)
 {
     struct held *h = ids_at(&n->helds, id);
-    return h != NULL && h->id == id ? h : NULL;
+    return h != NULL && h->id == id ? h : ids_adopted(&n->helds, id);
 }
 
 struct held *held_find(const struct nucleus *n, struct motet_ui caller,
@@ -16,10 +16,12 @@ struct held *held_find(const struct nucleus *n, struct motet_ui caller,
 }
 
 /* Makes a remote caller's findable: by its call, and by its site. */
-static bool tie(struct nucleus *n, struct held *h, enum motet_err *err)
+static bool tie(struct nucleus *n, struct held *h, struct place_of place,
+                enum motet_err *err)
 {
     const struct motet_ui caller = h->msg.reply_to;
-    struct peer *peer = peer_want(n, ui_site(caller), err);
+    place = place_or_birth(place, caller);
+    struct peer *peer = peer_want(n, place.site, err);
     if (peer == NULL) {
         return false;
     }
@@ -29,14 +31,53 @@ static bool tie(struct nucleus *n, struct held *h, enum motet_err *err)
         return false;
     }
     h->remote = true;
-    bond_tie(&h->bond, peer, &peer->helds, caller);
+    bond_tie(&h->bond, peer, &peer->helds, place.incarnation);
     return true;
 }
 
-struct held *held_new(struct nucleus *n, struct port *p, const struct msg *msg,
-                      struct call *call, enum motet_err *err)
+bool held_globalize(struct nucleus *n, struct held *h)
 {
-    uint64_t id;
+    enum motet_err err;
+    const struct place_of here = {.site = n->cfg.site,
+                                  .incarnation = n->cfg.incarnation};
+    struct call *c = h->call;
+    struct peer *self = peer_want(n, here.site, &err);
+    if (self == NULL || !tie(n, h, here, &err)) {
+        return false;
+    }
+    if (!h->delivered &&
+        !deadline_set(&n->timers, &h->timer, h->deadline_ns)) {
+        (void)map_remove(&n->held_by_caller, ui_fold(n, h->msg.reply_to),
+                         h->msg.call);
+        bond_cut(n, &h->bond);
+        h->remote = false;
+        return false;
+    }
+    h->call = NULL;
+    c->held = NULL;
+    bond_cut(n, &c->bond);
+    bond_tie(&c->bond, self, &self->calls, here.incarnation);
+    return true;
+}
+
+/* The id that a request brings along, or a new one. */
+static struct held *take_id(struct nucleus *n, uint64_t *id,
+                            enum motet_err *err)
+{
+    if (*id == 0) {
+        return ids_take(&n->helds, id, err);
+    }
+    if (held_get(n, *id) != NULL) {
+        *err = MOTET_E_EXISTS;
+        return NULL;
+    }
+    return ids_adopt(&n->helds, *id, err);
+}
+
+struct held *held_new(struct nucleus *n, struct port *p, const struct msg *msg,
+                      struct call *call, struct place_of place, uint64_t id,
+                      enum motet_err *err)
+{
     if (call == NULL && map_get(&n->held_by_caller, ui_fold(n, msg->reply_to),
                                 msg->call) != NULL) {
         *err = MOTET_E_PROTOCOL; /* a call has one request */
@@ -46,7 +87,7 @@ struct held *held_new(struct nucleus *n, struct port *p, const struct msg *msg,
     if (port_side(n, p) == NULL) {
         return NULL;
     }
-    struct held *h = ids_take(&n->helds, &id, err);
+    struct held *h = take_id(n, &id, err);
     if (h == NULL) {
         return NULL;
     }
@@ -60,8 +101,8 @@ struct held *held_new(struct nucleus *n, struct port *p, const struct msg *msg,
     if (msg->remaining_ms != 0) {
         h->deadline_ns = n->now_ns + msg->remaining_ms * NS_PER_MS;
     }
-    if (call == NULL && !tie(n, h, err)) {
-        ids_put(&n->helds, h);
+    if (call == NULL && !tie(n, h, place, err)) {
+        ids_put(&n->helds, h, id);
         return NULL;
     }
     list_append(&p->side->helds, &h->of_port);
@@ -88,7 +129,7 @@ void held_free(struct nucleus *n, struct held *h)
     list_remove(&h->of_port);
     deadline_clear(&n->timers, &h->timer);
     buf_unref(h->msg.data);
-    ids_put(&n->helds, h);
+    ids_put(&n->helds, h, h->id);
 }
 
 void held_delivered(struct nucleus *n, struct held *h, const struct msg *msg)
@@ -198,6 +239,10 @@ static struct held *owed(const struct nucleus *n, const struct nuc_in *in,
         *err = MOTET_E_PERMISSION;
         return NULL;
     }
+    if (h->port->frozen) {
+        *err = MOTET_E_MOVING;
+        return NULL;
+    }
     return h;
 }
 
@@ -224,31 +269,40 @@ enum motet_err held_reply(struct nucleus *n, const struct nuc_in *in,
     (void)out;
     enum motet_err err;
     struct held *h = owed(n, in, &err);
-    if (h == NULL) {
+    if (h == NULL && err != MOTET_E_STATE && err != MOTET_E_PERMISSION) {
         return err;
     }
-    err = msg_check(n, &in->msg);
-    if (err != MOTET_OK) {
-        return err;
+    if (msg_check(n, &in->msg) != MOTET_OK) {
+        return msg_check(n, &in->msg);
     }
     if (in->msg.status >= MOTET_E_COUNT) {
         return MOTET_E_INVALID;
     }
+    if (h == NULL) {
+        const enum motet_err after = debt_reply(n, in);
+        return after == MOTET_E_STATE ? err : after;
+    }
+    return held_answered(n, h, &in->msg);
+}
+
+enum motet_err held_answered(struct nucleus *n, struct held *h,
+                             const struct msg *answer)
+{
     const struct msg reply = {
         .kind = MSG_REPLY,
-        .annex_bytes = in->msg.annex_bytes,
-        .status = in->msg.status,
+        .annex_bytes = answer->annex_bytes,
+        .status = answer->status,
         .call = h->msg.call,
-        .pi = h->port->actor->pi,
-        .data = in->msg.data,
+        .pi = port_pi(h->port),
+        .data = answer->data,
     };
     if (h->remote) {
-        err = reply_away(n, h, &reply);
+        const enum motet_err err = reply_away(n, h, &reply);
         if (err != MOTET_OK) {
             return err;
         }
     }
-    trace(n, TRACE_REPLY, in->msg.status, h->id, h->port->ui.lo);
+    trace(n, TRACE_REPLY, answer->status, h->id, h->port->ui.lo);
     struct call *c = h->call;
     held_free(n, h);
     if (c != NULL) {
@@ -282,13 +336,15 @@ static struct msg onward(const struct nucleus *n, const struct held *h,
 }
 
 static void tell_forwarded(struct nucleus *n, const struct held *h,
-                           struct motet_ui from, struct motet_ui to)
+                           struct motet_ui from, struct motet_ui to,
+                           struct place_of place)
 {
     const struct msg note = {
         .kind = MSG_FORWARDED,
         .status = hops_after(&h->msg),
         .call = h->msg.call,
         .reply_to = to,
+        .target = {.hi = place.site, .lo = place.incarnation},
     };
     parcel_inner(n, from, h->msg.reply_to, &note);
 }
@@ -325,7 +381,9 @@ static enum motet_err forward_here(struct nucleus *n, struct held *h,
         h->call->server = to->ui;
         h->call->hops = msg->status;
     } else {
-        tell_forwarded(n, h, from->ui, to->ui);
+        tell_forwarded(n, h, from->ui, to->ui,
+                       (struct place_of){.site = n->cfg.site,
+                                         .incarnation = n->cfg.incarnation});
     }
     h->msg.status = msg->status;
     return MOTET_OK;
@@ -376,7 +434,7 @@ enum motet_err held_forward(struct nucleus *n, const struct nuc_in *in,
             return err;
         }
     }
-    err = route(n, dst, &to);
+    err = route(n, h->port, dst, &to);
     if (err != MOTET_OK) {
         return err;
     }
@@ -386,7 +444,7 @@ enum motet_err held_forward(struct nucleus *n, const struct nuc_in *in,
 }
 
 void held_forwarded(struct nucleus *n, struct held *h, struct motet_ui server,
-                    enum motet_err err)
+                    struct place_of place, enum motet_err err)
 {
     const struct motet_ui from = h->parcel->src;
     const uint16_t hops = hops_after(&h->msg);
@@ -397,10 +455,10 @@ void held_forwarded(struct nucleus *n, struct held *h, struct motet_ui server,
         return;
     }
     if (c == NULL) {
-        tell_forwarded(n, h, from, server);
+        tell_forwarded(n, h, from, server, place);
     }
     held_free(n, h);
     if (c != NULL) {
-        call_moved(n, c, server, hops);
+        call_moved(n, c, server, place, hops);
     }
 }

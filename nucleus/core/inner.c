@@ -41,6 +41,7 @@ void parcel_inner(struct nucleus *n, struct motet_ui src, struct motet_ui dst,
     e->msg = *msg;
     e->deadline_ns = DEADLINE_NEVER;
     e->wait = true;
+    e->here = port_get(n, dst) != NULL;
 }
 
 static bool retry_at(struct nucleus *n, struct parcel *q)
@@ -112,7 +113,9 @@ void parcel_restart(struct nucleus *n, struct peer *p, struct motet_ui src,
     const bool all = ui_zero(src);
     list_foreach (node, &p->stalled) {
         struct parcel *q = LIST_ENTRY(node, struct parcel, node);
-        if (!all && !(ui_equal(q->src, src) && ui_equal(q->dst, dst))) {
+        const struct port *from = port_get(n, q->src);
+        if ((!all && !(ui_equal(q->src, src) && ui_equal(q->dst, dst))) ||
+            (from != NULL && from->frozen)) {
             continue;
         }
         if (count == 0) {
@@ -152,7 +155,7 @@ enum motet_err net_room_for(struct nucleus *n, const struct nuc_in *in,
         peer_unwant(n, peer);
     }
     const struct port *p = port_get(n, in->src);
-    if (p != NULL) {
+    if (p != NULL && p->actor != NULL && !p->frozen) {
         struct nuc_effect *e = fx_put(&n->fx, NUC_ROOM);
         e->actor = p->actor->ui;
         e->port = p->ui;

@@ -11,7 +11,8 @@ static bool reachable(const struct member *m)
         return true;
     }
     return p->state == NUC_SITE_REACHABLE &&
-           (ui_kind(m->ui) != UI_PORT || ui_incarnation(m->ui) > p->dead);
+           (ui_kind(m->ui) != UI_PORT || ui_site(m->ui) != p->site ||
+            ui_incarnation(m->ui) > p->dead);
 }
 
 static struct member *first_member(const struct group *g)
@@ -109,7 +110,9 @@ void group_work(struct nucleus *n, struct group *g)
             list_append(&n->woken, &g->work);
             return;
         }
-        if (group_pick(n, &q->dest, &q->dst) != MOTET_OK) {
+        const struct port *src = port_get(n, q->src);
+        if ((src != NULL && src->frozen) ||
+            group_pick(n, &q->dest, &q->dst) != MOTET_OK) {
             continue;
         }
         parcel_unwait(n, q);
@@ -174,6 +177,7 @@ static struct member *add(struct nucleus *n, struct group *g,
     m->group = g;
     m->ui = in->src;
     m->site = in->site;
+    m->epoch = in->epoch;
     if (!settle(n, m, err)) {
         pool_put(&n->member_pool, m);
         return NULL;
@@ -194,7 +198,11 @@ static enum motet_err move(struct nucleus *n, struct member *m,
 {
     enum motet_err err;
     if (m->site == in->site) {
+        m->epoch = in->epoch;
         return MOTET_OK;
+    }
+    if (in->epoch < m->epoch) {
+        return MOTET_OK; /* where it was before */
     }
     struct member moved = {.ui = m->ui, .site = in->site};
     if (!settle(n, &moved, &err)) {
@@ -203,6 +211,7 @@ static enum motet_err move(struct nucleus *n, struct member *m,
     list_remove(&moved.of_port);
     unsettle(n, m);
     m->site = in->site;
+    m->epoch = in->epoch;
     m->peer = moved.peer;
     if (m->peer == NULL) {
         list_append(&port_get(n, m->ui)->side->members, &m->of_port);
@@ -244,10 +253,11 @@ static enum motet_err leave(struct nucleus *n, const struct nuc_in *in)
 {
     struct group *g = group_get(n, in->dest.target);
     struct member *m =
-        g != NULL ? map_remove(&g->by_port, in->src.hi, in->src.lo) : NULL;
-    if (m == NULL) {
-        return MOTET_OK;
+        g != NULL ? map_get(&g->by_port, in->src.hi, in->src.lo) : NULL;
+    if (m == NULL || m->site != in->site) {
+        return MOTET_OK; /* it is told by where it lives now */
     }
+    (void)map_remove(&g->by_port, in->src.hi, in->src.lo);
     if (g->turn == m) {
         struct member *next = next_member(g, m);
         g->turn = next != m ? next : NULL;

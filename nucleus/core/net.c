@@ -54,20 +54,29 @@ static struct port *entry(struct nucleus *n, const struct nuc_in *in,
     return p;
 }
 
-/* Whether a port was of a life of its site that is over. What it sent comes too
- * late: its end was told. */
-static bool ghost(const struct nucleus *n, struct motet_ui ui)
+/* Whether a life of a site is over. What comes from there comes too late: its
+ * end was told. */
+static bool ghost(const struct nucleus *n, struct place_of place)
 {
-    const struct peer *p = peer_get(n, ui_site(ui));
-    const uint32_t incarnation = ui_incarnation(ui);
-    return p != NULL && incarnation != 0 && incarnation <= p->dead;
+    const struct peer *p = peer_get(n, place.site);
+    return p != NULL && place.incarnation != 0 && place.incarnation <= p->dead;
+}
+
+static struct place_of place_of_src(const struct nuc_in *in)
+{
+    return place_or_birth(in->place, in->src);
+}
+
+static struct place_of place_of_caller(const struct nuc_in *in)
+{
+    return place_or_birth(in->about, in->msg.reply_to);
 }
 
 static enum motet_err take_send(struct nucleus *n, const struct nuc_in *in,
                                 struct nuc_out *out)
 {
     enum motet_err err;
-    if (ghost(n, in->src)) {
+    if (ghost(n, place_of_src(in))) {
         return MOTET_E_SITE_DEAD;
     }
     struct port *p = entry(n, in, &err);
@@ -81,12 +90,17 @@ static struct call *call_of(const struct nucleus *n, const struct nuc_in *in)
     return c != NULL && ui_equal(c->port->ui, in->dst) ? c : NULL;
 }
 
-/* A request of a caller here may come back from a server that forwarded it. */
+/* A request of a caller here may come back from a server that forwarded it. A
+ * caller or a server that has moved is as good as elsewhere. */
 static enum motet_err own_call(const struct nucleus *n, const struct nuc_in *in,
-                               struct call **call)
+                               const struct port *server, struct call **call)
 {
     *call = NULL;
-    if (ui_site(in->msg.reply_to) != n->cfg.site) {
+    if (place_of_caller(in).site != n->cfg.site) {
+        return MOTET_OK;
+    }
+    const struct port *caller = port_get(n, in->msg.reply_to);
+    if (caller != NULL && (caller->global || server->global)) {
         return MOTET_OK;
     }
     struct call *c = call_get(n, in->msg.call);
@@ -111,18 +125,19 @@ static enum motet_err take_request(struct nucleus *n, const struct nuc_in *in,
     if (!caller_ok(in->msg.reply_to) || in->msg.call == 0) {
         return MOTET_E_PROTOCOL;
     }
-    if (ghost(n, in->src) || ghost(n, in->msg.reply_to)) {
+    if (ghost(n, place_of_src(in)) || ghost(n, place_of_caller(in))) {
         return MOTET_E_SITE_DEAD;
     }
     struct port *p = entry(n, in, &err);
     if (p == NULL) {
         return err;
     }
-    err = own_call(n, in, &c);
+    err = own_call(n, in, p, &c);
     if (err != MOTET_OK) {
         return err;
     }
-    struct held *h = held_new(n, p, &in->msg, c, &err);
+    struct held *h =
+        held_new(n, p, &in->msg, c, place_of_caller(in), 0, &err);
     if (h == NULL) {
         return err;
     }
@@ -203,11 +218,15 @@ static enum motet_err take_forwarded(struct nucleus *n, const struct nuc_in *in,
     if (!caller_ok(server)) {
         return MOTET_E_PROTOCOL;
     }
-    if (ui_site(server) == n->cfg.site) {
-        /* Its request is, or was, at a port here: known already. */
-    } else if (c != NULL) {
-        call_moved(n, c, server, in->msg.status);
-    } else {
+    const struct port *here = port_get(n, server);
+    struct place_of place = {.site = in->msg.target.hi,
+                             .incarnation = (uint32_t)in->msg.target.lo};
+    if (place.site == 0) {
+        place = in->about;
+    }
+    if (c != NULL && c->held == NULL) {
+        call_moved(n, c, server, place, in->msg.status);
+    } else if (c == NULL && (here == NULL || here->global)) {
         /* The call has ended, and the new server may not know. */
         const struct msg cancel = {
             .kind = MSG_CANCEL,
@@ -235,10 +254,13 @@ static enum motet_err take_watch(struct nucleus *n, const struct nuc_in *in,
     if (!caller_ok(in->src)) {
         return MOTET_E_PROTOCOL;
     }
-    if (ghost(n, in->src)) {
+    if (ghost(n, place_of_src(in))) {
         return MOTET_E_SITE_DEAD;
     }
     struct port *p = port_get(n, in->dst);
+    if (p == NULL && port_away(n, in->dst)) {
+        return MOTET_E_NO_PORT; /* the network manager knows where it is */
+    }
     if (p == NULL && !port_ended(n, in->dst)) {
         return MOTET_E_NO_PORT;
     }
@@ -253,7 +275,8 @@ static enum motet_err take_watch(struct nucleus *n, const struct nuc_in *in,
         buf_unref(in->msg.data);
         return MOTET_OK;
     }
-    const enum motet_err err = watcher_new(n, p, in->src, in->msg.call);
+    const enum motet_err err =
+        watcher_new(n, p, in->src, in->msg.call, place_of_src(in));
     if (err == MOTET_OK) {
         buf_unref(in->msg.data);
     }
@@ -267,6 +290,13 @@ static enum motet_err take_unwatch(struct nucleus *n, const struct nuc_in *in,
     watcher_end(n, in->src, in->msg.call);
     buf_unref(in->msg.data);
     return MOTET_OK;
+}
+
+static enum motet_err take_relay(struct nucleus *n, const struct nuc_in *in,
+                                 struct nuc_out *out)
+{
+    (void)out;
+    return debt_taken(n, in);
 }
 
 /* The effects are short: as if the port had no room. */
@@ -293,10 +323,16 @@ enum motet_err net_deliver(struct nucleus *n, const struct nuc_in *in,
         [MSG_NEWS] = take_news,     [MSG_REPLY] = take_reply,
         [MSG_CANCEL] = take_cancel, [MSG_FORWARDED] = take_forwarded,
         [MSG_WATCH] = take_watch,   [MSG_UNWATCH] = take_unwatch,
+        [MSG_RELAY] = take_relay,
     };
     if ((unsigned)in->msg.kind >= MSG_KIND_COUNT ||
         takers[in->msg.kind] == NULL) {
         return MOTET_E_PROTOCOL;
+    }
+    struct port *to = port_get(n, in->dst);
+    if (to != NULL && to->frozen) {
+        to->starved = true;
+        return MOTET_E_AGAIN;
     }
     if (!fx_ready(n)) {
         return defer(n, in);

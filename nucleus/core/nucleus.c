@@ -41,8 +41,17 @@ static const struct op {
     [NUC_CANCEL] = {call_cancel, ROOM_STEP},
     [NUC_WATCH] = {watch_op, ROOM_FULL},
     [NUC_UNWATCH] = {watch_stop, ROOM_STEP},
+    [NUC_ACTOR_ADOPTS] = {actor_adopts, ROOM_FULL},
+    [NUC_PORT_FREEZE] = {move_freeze, ROOM_FULL},
+    [NUC_PORT_THAW] = {move_thaw, ROOM_NONE},
+    [NUC_PORT_DROP] = {move_drop, ROOM_NONE},
+    [NUC_PORT_ITEM] = {adopt_item, ROOM_FULL},
+    [NUC_PORT_ACTIVATE] = {move_activate, ROOM_NONE},
+    [NUC_PORT_DISCARD] = {move_discard, ROOM_NONE},
+    [NUC_PORT_GIVE] = {move_give, ROOM_FULL},
     [NUC_NET_DELIVER] = {net_deliver, ROOM_NONE},
     [NUC_NET_OUTCOME] = {net_outcome, ROOM_NONE},
+    [NUC_WHERE] = {where_op, ROOM_NONE},
     [NUC_NET_ROOM_FOR] = {net_room_for, ROOM_STEP},
     [NUC_GROUP_MEMBER] = {group_member, ROOM_NONE},
     [NUC_SITE] = {peer_op, ROOM_NONE},
@@ -77,10 +86,13 @@ void *pool_take_or(struct pool *pool, enum motet_err *err)
     return item;
 }
 
+/* Counts begin at random, so that ids of two sites do not meet but by chance;
+ * where they do, one of the two waits. */
 static void ids_init(struct ids *ids, struct mem *mem, size_t item_bytes,
-                     uint32_t limit)
+                     uint32_t limit, uint64_t chance)
 {
-    *ids = (struct ids){.next = 1};
+    *ids = (struct ids){.next = 1 + (chance >> 24)};
+    map_init(&ids->adopted, mem, chance);
     pool_init(&ids->pool, mem, (uint32_t)item_bytes, limit);
     while (UINT64_C(1) << ids->shift < limit) {
         ids->shift++;
@@ -91,10 +103,35 @@ void *ids_take(struct ids *ids, uint64_t *id, enum motet_err *err)
 {
     void *item = pool_take_or(&ids->pool, err);
     if (item != NULL) {
-        *id = ids->next << ids->shift | pool_index(&ids->pool, item);
-        ids->next++;
+        do {
+            *id = ids->next << ids->shift | pool_index(&ids->pool, item);
+            ids->next++;
+        } while (map_get(&ids->adopted, *id, 0) != NULL);
     }
     return item;
+}
+
+void *ids_adopt(struct ids *ids, uint64_t id, enum motet_err *err)
+{
+    if (id == 0 || map_get(&ids->adopted, id, 0) != NULL) {
+        *err = MOTET_E_EXISTS;
+        return NULL;
+    }
+    void *item = pool_take_or(&ids->pool, err);
+    if (item == NULL) {
+        return NULL;
+    }
+    if (!map_put(&ids->adopted, id, 0, item)) {
+        pool_put(&ids->pool, item);
+        *err = MOTET_E_NO_MEMORY;
+        return NULL;
+    }
+    return item;
+}
+
+void *ids_adopted(const struct ids *ids, uint64_t id)
+{
+    return map_get(&ids->adopted, id, 0);
 }
 
 void *ids_at(const struct ids *ids, uint64_t id)
@@ -103,8 +140,11 @@ void *ids_at(const struct ids *ids, uint64_t id)
     return pool_at(&ids->pool, (uint32_t)(id & mask));
 }
 
-void ids_put(struct ids *ids, void *item)
+void ids_put(struct ids *ids, void *item, uint64_t id)
 {
+    if (ids->adopted.count > 0 && map_get(&ids->adopted, id, 0) == item) {
+        (void)map_remove(&ids->adopted, id, 0);
+    }
     pool_put(&ids->pool, item);
 }
 
@@ -126,7 +166,7 @@ static void init_maps(struct nucleus *n)
     struct map *maps[] = {
         &n->actor_by_ui,   &n->actor_by_name, &n->port_by_ui,
         &n->group_by_ui,   &n->peer_by_site,  &n->held_by_caller,
-        &n->watcher_by_id,
+        &n->watcher_by_id, &n->debt_by_held,  &n->away,
     };
     for (size_t i = 0; i < ARRAY_LEN(maps); i++) {
         map_init(maps[i], n->mem, secret_key(n, 0, 0, i));
@@ -149,10 +189,16 @@ static void init_pools(struct nucleus *n)
     pool_init(&n->peer_pool, m, sizeof(struct peer), PEERS_MAX);
     pool_init(&n->watcher_pool, m, sizeof(struct watcher_remote),
               l->watches_max);
-    ids_init(&n->parcels, m, sizeof(struct parcel), PARCELS_MAX);
-    ids_init(&n->calls, m, sizeof(struct call), l->calls_max);
-    ids_init(&n->helds, m, sizeof(struct held), l->held_max);
-    ids_init(&n->watches, m, sizeof(struct watch), l->watches_max);
+    pool_init(&n->debt_pool, m, sizeof(struct debt), l->held_max);
+    pool_init(&n->join_pool, m, sizeof(struct join), l->members_max);
+    ids_init(&n->parcels, m, sizeof(struct parcel), PARCELS_MAX,
+             secret_key(n, 0, 3, n->cfg.incarnation));
+    ids_init(&n->calls, m, sizeof(struct call), l->calls_max,
+             secret_key(n, 0, 4, n->cfg.incarnation));
+    ids_init(&n->helds, m, sizeof(struct held), l->held_max,
+             secret_key(n, 0, 5, n->cfg.incarnation));
+    ids_init(&n->watches, m, sizeof(struct watch), l->watches_max,
+             secret_key(n, 0, 6, n->cfg.incarnation));
 }
 
 struct nucleus *nucleus_create(const struct nucleus_config *cfg)
@@ -172,8 +218,9 @@ struct nucleus *nucleus_create(const struct nucleus_config *cfg)
     deadlines_init(&n->timers, n->mem);
     init_maps(n);
     init_pools(n);
-    struct list *lists[] = {&n->actors, &n->ports, &n->groups, &n->ending,
-                            &n->work,   &n->dying, &n->woken,  &n->told};
+    struct list *lists[] = {&n->actors, &n->ports, &n->groups,
+                            &n->peers,  &n->ending, &n->work,
+                            &n->dying,  &n->woken,  &n->told};
     for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
         list_init(lists[i]);
     }
@@ -221,14 +268,17 @@ void nucleus_destroy(struct nucleus *n)
     release_messages(n);
     release_tables(n);
     struct map *maps[] = {
-        &n->actor_by_ui,   &n->actor_by_name, &n->port_by_ui,
-        &n->group_by_ui,   &n->peer_by_site,  &n->held_by_caller,
-        &n->watcher_by_id,
+        &n->actor_by_ui,     &n->actor_by_name, &n->port_by_ui,
+        &n->group_by_ui,     &n->peer_by_site,  &n->held_by_caller,
+        &n->watcher_by_id,   &n->debt_by_held,  &n->parcels.adopted,
+        &n->calls.adopted,   &n->helds.adopted, &n->watches.adopted,
+        &n->away,
     };
     for (size_t i = 0; i < ARRAY_LEN(maps); i++) {
         map_fini(maps[i]);
     }
     struct pool *pools[] = {
+        &n->debt_pool,   &n->join_pool,
         &n->actor_pool,  &n->port_pool,   &n->side_pool,    &n->want_pool,
         &n->waiter_pool, &n->fanout_pool, &n->group_pool,   &n->member_pool,
         &n->use_pool,    &n->peer_pool,   &n->watcher_pool, &n->parcels.pool,
@@ -248,7 +298,7 @@ static void port_work(struct nucleus *n, struct port *p)
 {
     if (p->ending) {
         port_end_work(n, p);
-    } else {
+    } else if (adopt_joins(n, p)) {
         queue_work(n, p);
     }
 }
@@ -274,8 +324,42 @@ static void work(struct nucleus *n)
     }
 }
 
+/* The port whose business a deadline is, if it is one that may be frozen. */
+static const struct port *port_of_timer(const struct nucleus *n,
+                                        struct deadline *t)
+{
+    switch ((enum timer_kind)t->kind) {
+    case TIMER_PARCEL:
+        return port_get(n, CONTAINER_OF(t, struct parcel, timer)->src);
+    case TIMER_CALL:
+        return CONTAINER_OF(t, struct call, timer)->port;
+    case TIMER_HELD:
+        return CONTAINER_OF(t, struct held, timer)->port;
+    case TIMER_WATCH:
+        return CONTAINER_OF(t, struct watch, timer)->port;
+    case TIMER_WAITER:
+        break;
+    }
+    return NULL;
+}
+
+/* What a frozen port owes is owed by whoever owns it when it thaws. The place in
+ * the heap was just made. */
+static bool postponed(struct nucleus *n, struct deadline *t)
+{
+    const struct port *p = port_of_timer(n, t);
+    if (p == NULL || !p->frozen) {
+        return false;
+    }
+    CHECK(deadline_set(&n->timers, t, n->now_ns + FROZEN_MS * NS_PER_MS));
+    return true;
+}
+
 static void expire(struct nucleus *n, struct deadline *t)
 {
+    if (postponed(n, t)) {
+        return;
+    }
     switch ((enum timer_kind)t->kind) {
     case TIMER_WAITER:
         waiter_end(n, CONTAINER_OF(t, struct waiter, timer), MOTET_E_TIMEOUT);
@@ -391,6 +475,28 @@ bool nucleus_next_port(const struct nucleus *n, struct motet_ui after,
     }
     *port = LIST_ENTRY(node, struct port, node)->ui;
     return true;
+}
+
+bool nucleus_next_port_of(const struct nucleus *n, struct motet_ui actor,
+                          struct motet_ui after, struct motet_ui *port)
+{
+    const struct actor *a = actor_get(n, actor);
+    if (a == NULL) {
+        return false;
+    }
+    const struct port *p = ui_zero(after) ? NULL : port_get(n, after);
+    struct list *node = p != NULL && p->actor == a
+                            ? list_after(&a->ports, &p->of_actor)
+                            : list_first(&a->ports);
+    while (node != NULL) {
+        p = LIST_ENTRY(node, struct port, of_actor);
+        if (!p->ending) {
+            *port = p->ui;
+            return true;
+        }
+        node = list_after(&a->ports, node);
+    }
+    return false;
 }
 
 bool nucleus_next_group(const struct nucleus *n, struct motet_ui after,

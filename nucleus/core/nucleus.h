@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "nucleus/base/check.h"
+#include "nucleus/base/image.h"
 #include "nucleus/base/mem.h"
 #include "nucleus/base/msg.h"
 #include "nucleus/base/trace.h"
@@ -87,11 +88,40 @@ enum nuc_kind {
     NUC_WATCH,        /* actor, port (receives the news), subject: a port,
                        * group or site -> out.watch */
     NUC_UNWATCH,      /* actor, watch: no news after this */
+    NUC_ACTOR_ADOPTS, /* actor, in: whether it takes ports that move to it */
+
+    /* From whoever carries out the migration of ports. A port that moves is
+     * frozen first: nothing is taken from its queue nor put into it, no deadline
+     * of it passes, and its image may be read. What waits for room is with the
+     * network manager from then on. Its actor must do nothing meanwhile:
+     * nucleus_actor_frozen(). */
+    NUC_PORT_FREEZE,   /* port; in: drop what is queued, callers are told MOVING.
+                        * MOVING: it is frozen; STATE: it cannot move; AGAIN: in
+                        * a moment; NO_MEMORY */
+    NUC_PORT_THAW,     /* port: it stays after all */
+    NUC_PORT_DROP,     /* port: it lives elsewhere. Its actor is told
+                        * NUC_PORT_MOVED; what it owes a reply for may still be
+                        * answered, and is sent after it */
+    NUC_PORT_ITEM,     /* port; item of it, in the order of nucleus_image(), actor:
+                        * who is to own it -> out.ticket of a PARCEL. A KEPT with
+                        * that ticket follows it; of its data a reference is
+                        * taken. The port is frozen. EXISTS, LIMIT,
+                        * NO_MEMORY, DECLINED, PROTOCOL: discard it. Takes
+                        * item->msg.data on success */
+    NUC_PORT_ACTIVATE, /* port: it is owned here; NUC_PORT_ADOPTED follows */
+    NUC_PORT_DISCARD,  /* port: what was installed is forgotten */
+    NUC_PORT_GIVE,     /* port, subject: another actor here, who is to own it.
+                        * DECLINED, MOVING */
 
     /* From the network manager and the directory, through the site. */
-    NUC_NET_DELIVER,  /* src, dst, msg -> OK and out.room_*; AGAIN: no room now,
-                       * NUC_NET_ROOM will follow; any other: refused for good */
-    NUC_NET_OUTCOME,  /* ticket, err: MOTET_OK = in the owner's queue */
+    NUC_NET_DELIVER,  /* src, dst, msg, place: of the source, about: of
+                       * msg.reply_to (each of its birth if site is 0) -> OK and
+                       * out.room_*; AGAIN: no room now, NUC_NET_ROOM will
+                       * follow; any other: refused for good */
+    NUC_NET_OUTCOME,  /* ticket, err: MOTET_OK = in the owner's queue, place:
+                       * where that was. MAYBE_MOVED: whoever owns its source
+                       * now will hear it */
+    NUC_WHERE,        /* port, place: it was found to live there */
     NUC_NET_ROOM_FOR, /* src, dst: the sender's own queue has room again */
     NUC_GROUP_MEMBER, /* dest.target: group, name ("" if dynamic), src: member,
                        * site: where it lives, in: joined or left */
@@ -134,7 +164,10 @@ struct nuc_in {
     struct msg
         msg; /* SEND, CALL, REPLY: only annex_bytes and data (and status
               * for REPLY) are the caller's; the nucleus stamps the rest */
-    const char *name; /* borrowed for the step */
+    struct place_of place, about;
+    const struct image_item *item; /* borrowed */
+    uint64_t epoch;                /* GROUP_MEMBER: of the member; 0 = 1 */
+    const char *name;              /* borrowed for the step */
     uint64_t
         deadline_ns; /* absolute; DEADLINE_NEVER; in the past: now or not */
     uint64_t token;  /* the caller's word, given back with the effect */
@@ -176,8 +209,11 @@ enum nuc_effect_kind {
     NUC_ROOM,         /* actor, port, dst: after AGAIN */
     NUC_CANCELLED,    /* actor, port, held: its caller gave up; no reply owed */
     NUC_PORT_GONE,    /* actor, port: ended, not at its own request */
-    NUC_TO_NET,       /* ticket, src, dst, msg, deadline_ns, wait. ticket 0: no
-                       * outcome wanted */
+    NUC_PORT_MOVED,   /* actor, port: it is owned by another now */
+    NUC_PORT_ADOPTED, /* actor, port, key, seq: it is owned by this actor now;
+                       * what comes has a higher seq */
+    NUC_TO_NET,       /* ticket, src, dst, msg, deadline_ns, wait, here: the
+                       * destination is. ticket 0: no outcome wanted */
     NUC_NET_CANCEL,   /* ticket: settle it now, as void if that can be */
     NUC_NET_ROOM,     /* port: has room again after AGAIN */
     NUC_NET_PORT_END, /* port, news: ended; forget who sent to it, finish what
@@ -202,10 +238,12 @@ struct nuc_effect {
     uint64_t ticket;
     uint64_t seq; /* ordinal of the message on its port, from 1 */
     uint64_t deadline_ns;
+    uint64_t key;
     enum motet_err err;
     enum motet_news news;
     bool wait;
     bool in;
+    bool here;
 };
 
 struct nuc_port_info {
@@ -217,6 +255,8 @@ struct nuc_port_info {
     uint32_t waiting;   /* parked senders */
     uint64_t seq;       /* messages queued so far */
     uint64_t oldest_ns; /* when the oldest queued one was queued, 0 = none */
+    uint64_t key;       /* of its capability: not for others */
+    bool frozen;
 };
 
 struct nuc_member {
@@ -232,6 +272,7 @@ struct nuc_out {
     bool settled;
     uint32_t room_msgs; /* NET_DELIVER: what the port's queue could take yet */
     uint32_t room_bytes;
+    uint64_t ticket;
     struct nuc_port_info port;
     struct nuc_member member;
 };
@@ -261,6 +302,37 @@ const struct nuc_effect *nucleus_effect(struct nucleus *n);
 
 /** When NUC_TICK is due, DEADLINE_NEVER if not. */
 uint64_t nucleus_deadline_ns(const struct nucleus *n);
+
+/* The image of a frozen port, item by item. Zero: at the beginning. */
+struct nuc_walk {
+    int stage;
+    void *at;
+    uint32_t index;
+};
+
+/** The next item; its message data is a reference of the item's own.
+ * @return false at the end */
+MUST_USE bool nucleus_image(const struct nucleus *n, struct motet_ui port,
+                            struct nuc_walk *walk, struct image_item *it);
+
+/** What is known here of a message that the network manager keeps under this
+ * ticket: IMAGE_PARCEL. @return false if nothing is */
+MUST_USE bool nucleus_image_parcel(const struct nucleus *n, uint64_t ticket,
+                                   struct image_item *it);
+
+/** Whether a port of this actor is frozen: it must not be heard now. */
+bool nucleus_actor_frozen(const struct nucleus *n, struct motet_ui actor);
+
+/** The actor called `name`, and whether it takes ports that move to it.
+ * @return false if there is none */
+MUST_USE bool nucleus_actor(const struct nucleus *n, const char *name,
+                            struct motet_ui *actor, bool *adopts);
+
+/** The port after `after` among those of one actor.
+ * @return false at the end */
+MUST_USE bool nucleus_next_port_of(const struct nucleus *n,
+                                   struct motet_ui actor, struct motet_ui after,
+                                   struct motet_ui *port);
 
 /* For status and checks: read-only walks in order of creation. */
 struct nuc_counts {

@@ -19,6 +19,7 @@ enum {
     PARCELS_MAX = 1 << 22, /* messages queued, parked, on their way out */
     RETRY_MS = 1000,       /* until what the network refused is tried again */
     FORWARDS_MAX = 32,     /* of one request: then it goes in a circle */
+    FROZEN_MS = 2,         /* a deadline that passed is looked at again so soon */
 };
 
 /* Objects named by a 64-bit id: a pool, and a count in the upper bits, so that
@@ -27,12 +28,15 @@ struct ids {
     struct pool pool;
     uint32_t shift; /* bits of the index */
     uint64_t next;
+    struct map adopted; /* items that brought an id of another site along */
 };
 
 struct actor {
     struct motet_ui ui;
     struct motet_pi pi;
     bool push;
+    bool adopts;     /* takes ports that move to it */
+    uint32_t frozen; /* ports of it */
     char name[MOTET_NAME_MAX + 1];
     struct list node;       /* nucleus.actors */
     struct list ports;      /* port.of_actor */
@@ -40,6 +44,16 @@ struct actor {
     struct map tokens;      /* of its blocked receives */
     struct deadlines ready; /* its enabled ports; see queue_rank() */
     struct list uses;       /* groups it asked for */
+    struct list debts;      /* struct debt */
+};
+
+/* A request that was delivered to an actor whose port has moved since. Its
+ * answer is sent after the port. */
+struct debt {
+    struct list of_actor;
+    struct actor *actor;
+    struct motet_ui port;
+    uint64_t held;
 };
 
 /* An idle port costs this, its slots in two tables, and nothing else. */
@@ -61,6 +75,11 @@ struct port {
     bool asked;   /* ended at its actor's request */
     bool starved; /* the network was told of no room: NUC_NET_ROOM is due */
     bool rival;   /* it was let in since the queue was empty */
+    bool frozen;  /* it moves, or is being installed */
+    bool embryo;  /* being installed */
+    bool global;  /* it has moved, or tried to: whatever goes between it and
+                   * ports here takes the network manager's loop */
+    bool moved;   /* ending: it lives elsewhere, or was never owned here */
     uint8_t news; /* ending: enum motet_news */
     uint32_t run; /* taken from it while senders here waited */
 };
@@ -80,6 +99,17 @@ struct port_side {
     struct list watches;  /* whose news come here */
     struct list watchers; /* of this port: struct watch, struct watcher */
     struct list members;  /* its memberships */
+    struct list joins;    /* being installed: memberships to be published */
+    struct list fanouts;  /* being installed */
+    bool has_pi, has_key; /* brought along */
+    struct motet_pi pi;
+    uint64_t key;
+};
+
+/* A membership that comes with a port. */
+struct join {
+    struct list node;
+    struct group *group; /* kept by its count of joins */
 };
 
 struct want {
@@ -125,6 +155,7 @@ struct parcel {
     enum parcel_state state;
     enum nuc_notify notify;
     enum motet_err outcome; /* TOLD */
+    struct place_of place;  /* where it was accepted */
     bool wait;
     bool forwarded; /* a request that was delivered here before */
     struct port *port;
@@ -153,6 +184,8 @@ struct fanout {
     struct motet_ui actor;
     struct motet_ui src;
     uint64_t token;
+    struct list image; /* port_side.fanouts, while being installed ... */
+    uint64_t image_id; /* ... under this name */
 };
 
 /* Something that ends with a site's incarnation. */
@@ -236,6 +269,7 @@ struct group {
     struct list members;
     struct map by_port;
     uint32_t count;
+    uint32_t joins; /* that are being installed */
     struct member *turn;  /* whose turn it is; NULL = the first */
     struct member *at;    /* GROUP_LIST: where it was last ... */
     uint32_t at_index;    /* ... and which that is */
@@ -250,6 +284,7 @@ struct member {
     struct group *group;
     struct motet_ui ui;
     uint64_t site;
+    uint64_t epoch;    /* of the port, as its site says */
     struct peer *peer; /* NULL: this site */
 };
 
@@ -263,6 +298,7 @@ struct use {
 
 struct peer {
     uint64_t site;
+    struct list node; /* nucleus.peers */
     struct list work; /* nucleus.dying */
     bool known;       /* membership spoke of it */
     bool restart;     /* all of `stalled` is to be tried again */
@@ -320,8 +356,11 @@ struct nucleus {
     struct map peer_by_site;
     struct map held_by_caller;
     struct map watcher_by_id;
+    struct map debt_by_held;
 
     struct pool actor_pool;
+    struct pool debt_pool;
+    struct pool join_pool;
     struct pool port_pool;
     struct pool side_pool;
     struct pool want_pool;
@@ -340,6 +379,10 @@ struct nucleus {
     struct list actors; /* these in order of creation */
     struct list ports;
     struct list groups;
+    struct list peers;
+    struct map away;        /* ports made here that live elsewhere */
+    bool scattered;         /* so do ports of earlier lives, or too many */
+    struct parcel *filled;  /* by NUC_PORT_ITEM: its message follows */
 
     struct list ending; /* ports, by `node` */
     struct list work;   /* ports, by `work` */

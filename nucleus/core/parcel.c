@@ -22,7 +22,10 @@ void parcel_free(struct nucleus *n, struct parcel *q)
     list_remove(&q->of_src);
     deadline_clear(&n->timers, &q->timer);
     buf_unref(q->msg.data);
-    ids_put(&n->parcels, q);
+    if (n->filled == q) {
+        n->filled = NULL;
+    }
+    ids_put(&n->parcels, q, q->ticket);
 }
 
 bool parcel_keeps(const struct parcel *q)
@@ -39,6 +42,7 @@ void parcel_to_net(struct nucleus *n, struct parcel *q)
     e->msg = q->msg;
     e->deadline_ns = q->deadline_ns;
     e->wait = q->wait;
+    e->here = port_get(n, q->dst) != NULL;
     if (parcel_keeps(q)) {
         (void)buf_ref(q->msg.data);
     } else {
@@ -73,13 +77,13 @@ void parcel_settle(struct nucleus *n, struct parcel *q, enum motet_err err)
         break;
     case PARCEL_REQUEST:
         count_outcome(n, err);
-        call_leg(n, q->call, err);
+        call_leg(n, q->call, err, q->place);
         break;
     case PARCEL_FORWARD:
-        held_forwarded(n, q->held, q->dst, err);
+        held_forwarded(n, q->held, q->dst, q->place, err);
         break;
     case PARCEL_WATCH:
-        watch_leg(n, q->watch, err);
+        watch_leg(n, q->watch, err, q->place);
         break;
     case PARCEL_ORPHAN:
         if (!q->forwarded) {
@@ -150,6 +154,11 @@ enum motet_err net_outcome(struct nucleus *n, const struct nuc_in *in,
         return MOTET_E_STATE;
     }
     q->outcome = in->err;
+    q->place = place_or_birth(in->place, q->dst);
+    if (in->err == MOTET_E_MAYBE_MOVED) {
+        parcel_moved(n, q);
+        return MOTET_OK;
+    }
     if (fx_ready(n) && list_empty(&n->told)) {
         parcel_told(n, q);
         return MOTET_OK;
@@ -157,6 +166,25 @@ enum motet_err net_outcome(struct nucleus *n, const struct nuc_in *in,
     q->state = PARCEL_TOLD;
     list_append(&n->told, &q->node);
     return MOTET_OK;
+}
+
+/* It is carried on by whoever owns its source now. */
+void parcel_moved(struct nucleus *n, struct parcel *q)
+{
+    if (q->role == PARCEL_PART) {
+        q->fanout->open--;
+        if (q->fanout->open == 0) {
+            list_remove(&q->fanout->image);
+            pool_put(&n->fanout_pool, q->fanout);
+        }
+    } else if (q->role == PARCEL_REQUEST) {
+        q->call->leg = NULL;
+    } else if (q->role == PARCEL_FORWARD) {
+        q->held->parcel = NULL;
+    } else if (q->role == PARCEL_WATCH) {
+        q->watch->leg = NULL;
+    }
+    parcel_free(n, q);
 }
 
 void parcel_told(struct nucleus *n, struct parcel *q)

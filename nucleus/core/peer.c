@@ -29,6 +29,7 @@ struct peer *peer_want(struct nucleus *n, uint64_t site, enum motet_err *err)
     for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
         list_init(lists[i]);
     }
+    list_append(&n->peers, &p->node);
     return p;
 }
 
@@ -43,14 +44,24 @@ void peer_unwant(struct nucleus *n, struct peer *p)
         return;
     }
     (void)map_remove(&n->peer_by_site, p->site, 0);
+    list_remove(&p->node);
     pool_put(&n->peer_pool, p);
 }
 
-void bond_tie(struct bond *b, struct peer *p, struct list *list,
-              struct motet_ui ui)
+struct place_of place_of_birth(struct motet_ui ui)
 {
-    /* The names of a site as such are those of its present incarnation. */
-    const uint32_t incarnation = ui_incarnation(ui);
+    return (struct place_of){.site = ui_site(ui),
+                             .incarnation = ui_incarnation(ui)};
+}
+
+struct place_of place_or_birth(struct place_of place, struct motet_ui ui)
+{
+    return place.site != 0 ? place : place_of_birth(ui);
+}
+
+void bond_tie(struct bond *b, struct peer *p, struct list *list,
+              uint32_t incarnation)
+{
     b->peer = p;
     b->incarnation = incarnation != 0 ? incarnation : p->incarnation;
     list_append(list, &b->node);
@@ -73,9 +84,37 @@ bool bond_dead(const struct bond *b)
            b->incarnation <= b->peer->dead;
 }
 
+void bond_look(struct nucleus *n, struct bond *b)
+{
+    if (bond_dead(b) && !list_linked(&b->peer->work)) {
+        list_append(&n->dying, &b->peer->work);
+    }
+}
+
 /* ---- Deaths -------------------------------------------------------------- */
 
 typedef void ender(struct nucleus *n, struct bond *b);
+typedef const struct port *owner(struct bond *b);
+
+static const struct port *call_port(struct bond *b)
+{
+    return CONTAINER_OF(b, struct call, bond)->port;
+}
+
+static const struct port *held_port(struct bond *b)
+{
+    return CONTAINER_OF(b, struct held, bond)->port;
+}
+
+static const struct port *watch_port(struct bond *b)
+{
+    return CONTAINER_OF(b, struct watch, bond)->port;
+}
+
+static const struct port *watcher_port(struct bond *b)
+{
+    return CONTAINER_OF(b, struct watcher_remote, bond)->port;
+}
 
 static void end_call(struct nucleus *n, struct bond *b)
 {
@@ -100,13 +139,14 @@ static void end_watcher(struct nucleus *n, struct bond *b)
     watcher_remote_free(n, CONTAINER_OF(b, struct watcher_remote, bond));
 }
 
-/* Ends what is tied to an incarnation that is over. @return false when the
- * effects ran short */
-static bool end_bonds(struct nucleus *n, struct list *list, ender *end)
+/* Ends what is tied to an incarnation that is over; of a frozen port, whoever
+ * owns it then does so. @return false when the effects ran short */
+static bool end_bonds(struct nucleus *n, struct list *list, ender *end,
+                      owner *of)
 {
     list_foreach (node, list) {
         struct bond *b = LIST_ENTRY(node, struct bond, node);
-        if (!bond_dead(b)) {
+        if (!bond_dead(b) || (of(b) != NULL && of(b)->frozen)) {
             continue;
         }
         if (!fx_ready(n)) {
@@ -119,10 +159,10 @@ static bool end_bonds(struct nucleus *n, struct list *list, ender *end)
 
 static bool end_all(struct nucleus *n, struct peer *p)
 {
-    return end_bonds(n, &p->calls, end_call) &&
-           end_bonds(n, &p->helds, end_held) &&
-           end_bonds(n, &p->watches, end_watch) &&
-           end_bonds(n, &p->watchers, end_watcher);
+    return end_bonds(n, &p->calls, end_call, call_port) &&
+           end_bonds(n, &p->helds, end_held, held_port) &&
+           end_bonds(n, &p->watches, end_watch, watch_port) &&
+           end_bonds(n, &p->watchers, end_watcher, watcher_port);
 }
 
 void peer_work(struct nucleus *n, struct peer *p)
@@ -152,13 +192,9 @@ static void bury(struct nucleus *n, struct peer *p, uint32_t incarnation,
     trace(n, TRACE_DEAD, incarnation, p->site, (uint64_t)news);
     p->dead = incarnation;
     p->news = news;
-    /* What it was still to be told is of no use to its successor. */
-    list_foreach (node, &p->stalled) {
-        struct parcel *q = LIST_ENTRY(node, struct parcel, node);
-        if (ui_incarnation(q->dst) <= incarnation) {
-            parcel_settle(n, q, MOTET_E_SITE_DEAD);
-        }
-    }
+    /* What it was still to be told is of no use to its successor; but a port may
+     * have moved: the network manager knows. */
+    p->restart = p->restart || !list_empty(&p->stalled);
     if (!list_linked(&p->work)) {
         list_append(&n->dying, &p->work);
     }
@@ -184,9 +220,6 @@ static void advance(struct nucleus *n, struct peer *p, uint32_t incarnation)
         adopt(&p->helds, incarnation);
         adopt(&p->watches, incarnation);
         adopt(&p->watchers, incarnation);
-    } else {
-        /* A newer life: the one before is over, whoever saw it end. */
-        bury(n, p, incarnation - 1, MOTET_NEWS_SITE_DEAD);
     }
     p->incarnation = incarnation;
     p->state = NUC_SITE_REACHABLE;
@@ -252,8 +285,103 @@ enum motet_err peer_op(struct nucleus *n, const struct nuc_in *in,
         advance(n, p, in->incarnation);
     }
     if (in->incarnation < p->incarnation) {
-        return MOTET_OK; /* of an earlier life: advance() ended it */
+        if (in->state == NUC_SITE_DEAD || in->state == NUC_SITE_LEFT) {
+            bury(n, p, in->incarnation,
+                 in->state == NUC_SITE_DEAD ? MOTET_NEWS_SITE_DEAD
+                                            : MOTET_NEWS_LEFT);
+        }
+        return MOTET_OK;
     }
     set_state(n, p, in);
+    return MOTET_OK;
+}
+
+/* ---- Where ports live ---------------------------------------------------- */
+
+static void retie(struct nucleus *n, struct bond *b, struct peer *to,
+                  struct list *list, uint32_t incarnation)
+{
+    list_remove(&b->node);
+    bond_tie(b, to, list, incarnation);
+    bond_look(n, b);
+}
+
+/* What is tied to the port and not to that place yet. */
+static void follow(struct nucleus *n, struct peer *from, struct peer *to,
+                   struct motet_ui port, uint32_t incarnation)
+{
+    list_foreach (node, &from->calls) {
+        struct bond *b = LIST_ENTRY(node, struct bond, node);
+        if (ui_equal(CONTAINER_OF(b, struct call, bond)->server, port)) {
+            retie(n, b, to, &to->calls, incarnation);
+        }
+    }
+    list_foreach (node, &from->helds) {
+        struct bond *b = LIST_ENTRY(node, struct bond, node);
+        if (ui_equal(CONTAINER_OF(b, struct held, bond)->msg.reply_to, port)) {
+            retie(n, b, to, &to->helds, incarnation);
+        }
+    }
+    list_foreach (node, &from->watches) {
+        struct bond *b = LIST_ENTRY(node, struct bond, node);
+        if (ui_equal(CONTAINER_OF(b, struct watch, bond)->subject, port)) {
+            retie(n, b, to, &to->watches, incarnation);
+        }
+    }
+    list_foreach (node, &from->watchers) {
+        struct bond *b = LIST_ENTRY(node, struct bond, node);
+        const struct watcher_remote *w =
+            CONTAINER_OF(b, struct watcher_remote, bond);
+        if (ui_equal(w->watching, port)) {
+            retie(n, b, to, &to->watchers, incarnation);
+        }
+    }
+}
+
+/* Whether a port that was made here, and is not, lives elsewhere or has ended. */
+bool port_away(const struct nucleus *n, struct motet_ui ui)
+{
+    return map_get(&n->away, ui.hi, ui.lo) != NULL ||
+           (n->scattered && ui_kind(ui) == UI_PORT);
+}
+
+static void note_away(struct nucleus *n, const struct nuc_in *in)
+{
+    const struct motet_ui ui = in->port;
+    if (ui_site(ui) != n->cfg.site) {
+        return;
+    }
+    if (in->place.site == n->cfg.site) {
+        (void)map_remove(&n->away, ui.hi, ui.lo);
+    } else if (map_get(&n->away, ui.hi, ui.lo) == NULL &&
+               (n->away.count >= n->cfg.limits.ports_max ||
+                !map_put(&n->away, ui.hi, ui.lo, n))) {
+        n->scattered = true;
+    }
+}
+
+enum motet_err where_op(struct nucleus *n, const struct nuc_in *in,
+                        struct nuc_out *out)
+{
+    (void)out;
+    enum motet_err err;
+    if (in->place.site == 0) {
+        return MOTET_E_INVALID;
+    }
+    note_away(n, in);
+    struct peer *to = peer_want(n, in->place.site, &err);
+    if (to == NULL) {
+        return err;
+    }
+    to->members++; /* keeps it, and those whose last bonds go */
+    list_foreach (node, &n->peers) {
+        struct peer *from = LIST_ENTRY(node, struct peer, node);
+        if (from != to) {
+            follow(n, from, to, in->port, in->place.incarnation);
+            peer_unwant(n, from);
+        }
+    }
+    to->members--;
+    peer_unwant(n, to);
     return MOTET_OK;
 }

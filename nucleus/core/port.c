@@ -12,8 +12,12 @@ struct port *port_of(const struct nucleus *n, struct motet_ui ui,
         *err = MOTET_E_NO_PORT;
         return NULL;
     }
-    if (!ui_equal(p->actor->ui, actor)) {
+    if (p->actor == NULL || !ui_equal(p->actor->ui, actor)) {
         *err = MOTET_E_PERMISSION;
+        return NULL;
+    }
+    if (p->frozen) {
+        *err = MOTET_E_MOVING;
         return NULL;
     }
     return p;
@@ -30,13 +34,26 @@ struct port_side *port_side(struct nucleus *n, struct port *p)
     }
     struct list *lists[] = {&s->parked,  &s->wanting,  &s->waiters,
                             &s->helds,   &s->waits,    &s->calls,
-                            &s->watches, &s->watchers, &s->members};
+                            &s->watches, &s->watchers, &s->members,
+                            &s->joins,   &s->fanouts};
     for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
         list_init(lists[i]);
     }
     map_init(&s->wants, n->mem, secret_key(n, 0, p->ui.hi, p->ui.lo));
     p->side = s;
     return s;
+}
+
+struct motet_pi port_pi(const struct port *p)
+{
+    return p->side != NULL && p->side->has_pi ? p->side->pi : p->actor->pi;
+}
+
+uint64_t port_key(const struct nucleus *n, const struct port *p)
+{
+    return p->side != NULL && p->side->has_key
+               ? p->side->key
+               : secret_key(n, KEY_PORT, p->ui.hi, p->ui.lo);
 }
 
 uint32_t port_msgs_max(const struct nucleus *n, const struct port *p)
@@ -159,12 +176,14 @@ enum motet_err port_end_op(struct nucleus *n, const struct nuc_in *in,
     if (p == NULL) {
         return MOTET_E_NO_PORT;
     }
-    const bool own = ui_equal(p->actor->ui, in->actor);
+    const bool own = p->actor != NULL && ui_equal(p->actor->ui, in->actor);
     const bool capable =
-        ui_equal(in->cap.ui, p->ui) &&
-        in->cap.key == secret_key(n, KEY_PORT, p->ui.hi, p->ui.lo);
+        ui_equal(in->cap.ui, p->ui) && in->cap.key == port_key(n, p);
     if (!own && !capable) {
         return MOTET_E_PERMISSION;
+    }
+    if (p->frozen) {
+        return MOTET_E_MOVING;
     }
     port_end(n, p, MOTET_NEWS_CLOSED, own);
     return MOTET_OK;
@@ -195,8 +214,10 @@ enum motet_err port_info(struct nucleus *n, const struct nuc_in *in,
     }
     const struct list *first = list_first(&p->queue);
     out->port = (struct nuc_port_info){
-        .actor = p->actor->ui,
-        .actor_name = p->actor->name,
+        .actor = p->actor != NULL ? p->actor->ui : (struct motet_ui){0},
+        .actor_name = p->actor != NULL ? p->actor->name : "",
+        .key = port_key(n, p),
+        .frozen = p->frozen,
         .attr = {.enabled = p->enabled,
                  .priority = p->priority,
                  .queue_msgs_max = port_msgs_max(n, p),

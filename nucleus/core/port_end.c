@@ -25,7 +25,9 @@ void port_end(struct nucleus *n, struct port *p, enum motet_news news,
     n->reuse_serial = ui_serial(p->ui);
 #endif
     (void)map_remove(&n->port_by_ui, p->ui.hi, p->ui.lo);
-    deadline_clear(&p->actor->ready, &p->ready);
+    if (p->actor != NULL) {
+        deadline_clear(&p->actor->ready, &p->ready);
+    }
     list_remove(&p->node);
     list_append(&n->ending, &p->node);
     list_remove(&p->work);
@@ -67,7 +69,7 @@ static void refuse_parked(struct nucleus *n, struct port *p, struct parcel *q)
 static void tell_wanting(struct nucleus *n, struct port *p, struct want *w)
 {
     const struct port *src = port_get(n, w->src);
-    if (src != NULL) {
+    if (src != NULL && src->actor != NULL) {
         struct nuc_effect *e = fx_put(&n->fx, NUC_ROOM);
         e->actor = src->actor->ui;
         e->port = src->ui;
@@ -137,8 +139,13 @@ static bool pay_others(struct nucleus *n, struct port *p)
 void port_end_work(struct nucleus *n, struct port *p)
 {
     while (fx_ready(n)) {
-        if (pay_senders(n, p) || pay_others(n, p)) {
+        if (p->moved ? move_shed(n, p)
+                     : pay_senders(n, p) || pay_others(n, p)) {
             continue;
+        }
+        if (p->moved) {
+            port_free(n, p);
+            return;
         }
         struct nuc_effect *e = fx_put(&n->fx, NUC_NET_PORT_END);
         e->port = p->ui;

@@ -61,6 +61,9 @@ bool queue_fits(const struct nucleus *n, const struct port *p, uint32_t bytes,
 #ifdef MOTET_BUG_IGNORE_LIMIT
     return true;
 #endif
+    if (p->frozen) {
+        return false;
+    }
     if (p->msgs == 0) {
         return true; /* one message always fits, however large */
     }
@@ -91,7 +94,7 @@ bool queue_rank(struct port *p)
     if (p->enabled) {
         const struct list *first = list_first(&p->queue);
         rank = RANK_LAST;
-        if (first != NULL) {
+        if (first != NULL && !p->frozen) {
             rank = (uint64_t)p->priority << 56 |
                    LIST_ENTRY(p->queue.next, struct parcel, node)->order;
         }
@@ -139,6 +142,9 @@ static void give(struct nucleus *n, struct port *p, uint64_t token,
 static bool receiver(const struct port *p, struct waiter **w)
 {
     *w = NULL;
+    if (p->frozen) {
+        return false;
+    }
     if (p->actor->push) {
         return p->enabled;
     }
@@ -267,7 +273,7 @@ void queue_news(struct nucleus *n, struct port *p, struct parcel *q)
 {
     if (p->ending) {
         parcel_free(n, q);
-    } else if (parked(p)) {
+    } else if (parked(p) || p->frozen) {
         queue_park(n, p, q);
     } else {
         queue_put(n, p, q);
@@ -386,7 +392,7 @@ static bool invite_sender(struct nucleus *n, struct port *p)
     }
     struct want *w = LIST_ENTRY(p->side->wanting.next, struct want, node);
     const struct port *src = port_get(n, w->src);
-    if (src != NULL) {
+    if (src != NULL && src->actor != NULL) {
         struct nuc_effect *e = fx_put(&n->fx, NUC_ROOM);
         e->actor = src->actor->ui;
         e->port = src->ui;
@@ -398,8 +404,8 @@ static bool invite_sender(struct nucleus *n, struct port *p)
 
 void queue_work(struct nucleus *n, struct port *p)
 {
-    if (p->ending) {
-        return; /* port_end_work() is due */
+    if (p->ending || p->frozen) {
+        return; /* port_end_work() is due; or later */
     }
     list_remove(&p->work);
     while (fx_ready(n)) {

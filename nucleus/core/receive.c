@@ -46,7 +46,7 @@ static struct port *ready_port(const struct actor *a, struct port *asked)
         }
         p = CONTAINER_OF(a->ready.heap[1], struct port, ready);
     }
-    return list_empty(&p->queue) ? NULL : p;
+    return list_empty(&p->queue) || p->frozen ? NULL : p;
 }
 
 static enum motet_err block(struct nucleus *n, struct actor *a, struct port *p,
@@ -89,7 +89,9 @@ enum motet_err receive(struct nucleus *n, const struct nuc_in *in,
     struct port *asked = NULL;
     if (!ui_zero(in->port)) {
         asked = port_of(n, in->port, in->actor, &err);
-        if (asked == NULL) {
+        if (asked == NULL && err == MOTET_E_MOVING) {
+            asked = port_get(n, in->port); /* it blocks */
+        } else if (asked == NULL) {
             return err;
         }
     }

@@ -15,18 +15,21 @@ enum motet_err msg_check(const struct nucleus *n, const struct msg *msg)
     return MOTET_OK;
 }
 
-enum motet_err route(const struct nucleus *n, struct motet_ui ui,
-                     struct port **port)
+enum motet_err route(const struct nucleus *n, const struct port *src,
+                     struct motet_ui ui, struct port **port)
 {
     *port = port_get(n, ui);
     if (*port != NULL) {
+        if ((*port)->global || (src != NULL && src->global)) {
+            *port = NULL;
+        }
         return MOTET_OK;
     }
     const enum ui_kind kind = ui_kind(ui);
     if ((kind != UI_PORT && kind != UI_CONTROL) || ui_site(ui) == 0) {
         return MOTET_E_INVALID;
     }
-    if (ui_site(ui) != n->cfg.site) {
+    if (ui_site(ui) != n->cfg.site || port_away(n, ui)) {
         return MOTET_OK;
     }
     /* Born here. Of an earlier life of this site, or ended in this one. */
@@ -68,7 +71,7 @@ static struct msg stamp(const struct nuc_in *in, const struct port *src)
     struct msg m = {
         .kind = MSG_SEND,
         .annex_bytes = in->msg.annex_bytes,
-        .pi = src->actor->pi,
+        .pi = port_pi(src),
         .data = in->msg.data,
     };
     if (ui_is_group(in->dest.target)) {
@@ -225,7 +228,7 @@ enum motet_err send_op(struct nucleus *n, const struct nuc_in *in,
             return err;
         }
     }
-    err = route(n, dst, &to);
+    err = route(n, src, dst, &to);
     if (err != MOTET_OK) {
         return err;
     }
@@ -255,8 +258,9 @@ static void enter_late(struct nucleus *n, struct parcel *q, struct port *to)
 void send_woken(struct nucleus *n, struct parcel *q)
 {
     struct port *to;
-    enum motet_err err = route(n, q->dst, &to);
-    if (err == MOTET_OK && port_get(n, q->src) == NULL) {
+    const struct port *src = port_get(n, q->src);
+    enum motet_err err = route(n, src, q->dst, &to);
+    if (err == MOTET_OK && src == NULL) {
         err = MOTET_E_CLOSED; /* nothing comes from a port that has ended */
     }
     if (err != MOTET_OK) {

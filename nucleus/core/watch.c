@@ -6,10 +6,10 @@
 struct watch *watch_get(const struct nucleus *n, uint64_t id)
 {
     struct watch *w = ids_at(&n->watches, id);
-    return w != NULL && w->id == id ? w : NULL;
+    return w != NULL && w->id == id ? w : ids_adopted(&n->watches, id);
 }
 
-static void free_watch(struct nucleus *n, struct watch *w)
+void watch_free(struct nucleus *n, struct watch *w)
 {
     list_remove(&w->of.node);
     list_remove(&w->of_port);
@@ -27,7 +27,7 @@ static void free_watch(struct nucleus *n, struct watch *w)
     if (ui_is_group(w->subject)) {
         group_unwant(n, group_get(n, w->subject));
     }
-    ids_put(&n->watches, w);
+    ids_put(&n->watches, w, w->id);
 }
 
 static void fill(struct parcel *q, const struct watch *w, enum motet_news news,
@@ -49,7 +49,7 @@ void watch_fire(struct nucleus *n, struct watch *w, enum motet_news news)
     trace(n, TRACE_NEWS, (uint32_t)news, w->id, p->ui.lo);
     w->last = NULL;
     fill(q, w, news, w->subject);
-    free_watch(n, w);
+    watch_free(n, w);
     queue_news(n, p, q);
 }
 
@@ -69,17 +69,18 @@ void watch_tell(struct nucleus *n, struct watch *w, enum motet_news news,
 void watch_drop(struct nucleus *n, struct watch *w)
 {
     const enum ui_kind kind = ui_kind(w->subject);
-    const bool remote = w->bond.peer != NULL && kind != UI_SITE;
+    const bool remote = (kind == UI_PORT || kind == UI_CONTROL) &&
+                        !list_linked(&w->of.node);
     if (remote && !bond_dead(&w->bond)) {
         const struct msg unwatch = {.kind = MSG_UNWATCH, .call = w->id};
         parcel_inner(n, w->port->ui, w->subject, &unwatch);
     }
-    free_watch(n, w);
+    watch_free(n, w);
 }
 
 /* ---- Asking another site ------------------------------------------------- */
 
-static bool ask(struct nucleus *n, struct watch *w)
+bool watch_ask(struct nucleus *n, struct watch *w)
 {
     enum motet_err err;
     struct parcel *q = parcel_take(n, PARCEL_WATCH, &err);
@@ -109,16 +110,35 @@ static void ask_later(struct nucleus *n, struct watch *w)
 
 void watch_expired(struct nucleus *n, struct watch *w)
 {
-    if (w->leg == NULL && !ask(n, w)) {
+    if (w->leg == NULL && !watch_ask(n, w)) {
         ask_later(n, w);
     }
 }
 
-void watch_leg(struct nucleus *n, struct watch *w, enum motet_err err)
+/* Ties it to where its subject is now; it may be over already. At the memory
+ * cap the watch cannot be kept. */
+static void tie(struct nucleus *n, struct watch *w, struct place_of place)
+{
+    enum motet_err err;
+    struct peer *p = peer_want(n, place.site, &err);
+    if (p == NULL) {
+        watch_fire(n, w, MOTET_NEWS_SITE_DEAD);
+        return;
+    }
+    bond_cut(n, &w->bond);
+    bond_tie(&w->bond, p, &p->watches, place.incarnation);
+    if (bond_dead(&w->bond)) {
+        watch_fire(n, w, p->news);
+    }
+}
+
+void watch_leg(struct nucleus *n, struct watch *w, enum motet_err err,
+               struct place_of place)
 {
     w->leg = NULL;
     switch ((int)err) {
     case MOTET_OK:
+        tie(n, w, place);
         return;
     case MOTET_E_NO_PORT:
     case MOTET_E_CLOSED:
@@ -142,21 +162,33 @@ void watch_leg(struct nucleus *n, struct watch *w, enum motet_err err)
 
 /* ---- Operations ---------------------------------------------------------- */
 
-static struct watch *new_watch(struct nucleus *n, struct port *p,
-                               enum motet_err *err)
+static struct watch *take_id(struct nucleus *n, uint64_t *id,
+                             enum motet_err *err)
 {
-    uint64_t id;
+    if (*id == 0) {
+        return ids_take(&n->watches, id, err);
+    }
+    if (watch_get(n, *id) != NULL) {
+        *err = MOTET_E_EXISTS;
+        return NULL;
+    }
+    return ids_adopt(&n->watches, *id, err);
+}
+
+struct watch *watch_new(struct nucleus *n, struct port *p, uint64_t id,
+                        enum motet_err *err)
+{
     *err = MOTET_E_NO_MEMORY;
     if (port_side(n, p) == NULL) {
         return NULL;
     }
-    struct watch *w = ids_take(&n->watches, &id, err);
+    struct watch *w = take_id(n, &id, err);
     if (w == NULL) {
         return NULL;
     }
     w->last = parcel_take(n, PARCEL_INBOUND, err);
     if (w->last == NULL) {
-        ids_put(&n->watches, w);
+        ids_put(&n->watches, w, id);
         return NULL;
     }
     w->id = id;
@@ -180,7 +212,8 @@ static enum motet_err watch_group(struct nucleus *n, struct watch *w,
     return MOTET_OK;
 }
 
-/* Ties it to the subject's site. It may be dead already. */
+/* Ties it to the incarnation of the site that is known now. It may be dead
+ * already. */
 static enum motet_err watch_peer(struct nucleus *n, struct watch *w,
                                  struct motet_ui subject)
 {
@@ -189,16 +222,28 @@ static enum motet_err watch_peer(struct nucleus *n, struct watch *w,
     if (peer == NULL) {
         return err;
     }
-    bond_tie(&w->bond, peer, &peer->watches, subject);
+    bond_tie(&w->bond, peer, &peer->watches, 0);
     w->subject = subject;
     if (bond_dead(&w->bond)) {
         watch_fire(n, w, peer->news);
-        return MOTET_OK;
     }
-    if (ui_kind(subject) == UI_SITE || ask(n, w)) {
-        return MOTET_OK;
+    return MOTET_OK;
+}
+
+bool watch_globalize(struct nucleus *n, struct watch *w)
+{
+    enum motet_err err;
+    struct port *p = port_get(n, w->subject);
+    const struct place_of here = {.site = n->cfg.site,
+                                  .incarnation = n->cfg.incarnation};
+    struct peer *self = peer_want(n, here.site, &err);
+    if (self == NULL ||
+        watcher_new(n, p, w->port->ui, w->id, here) != MOTET_OK) {
+        return false;
     }
-    return MOTET_E_NO_MEMORY;
+    list_remove(&w->of.node);
+    bond_tie(&w->bond, self, &self->watches, here.incarnation);
+    return true;
 }
 
 static enum motet_err watch_site(struct nucleus *n, struct watch *w,
@@ -218,7 +263,7 @@ static enum motet_err watch_port(struct nucleus *n, struct watch *w,
                                  struct motet_ui subject)
 {
     struct port *p;
-    const enum motet_err err = route(n, subject, &p);
+    const enum motet_err err = route(n, w->port, subject, &p);
     if (err == MOTET_E_INVALID) {
         return err;
     }
@@ -230,10 +275,10 @@ static enum motet_err watch_port(struct nucleus *n, struct watch *w,
         list_append(&p->side->watchers, &w->of.node);
         return MOTET_OK;
     }
-    if (err == MOTET_OK) {
-        return watch_peer(n, w, subject);
-    }
     w->subject = subject;
+    if (err == MOTET_OK) {
+        return watch_ask(n, w) ? MOTET_OK : MOTET_E_NO_MEMORY;
+    }
     watch_fire(n, w,
                err == MOTET_E_SITE_DEAD ? MOTET_NEWS_SITE_DEAD
                                         : MOTET_NEWS_CLOSED);
@@ -248,7 +293,7 @@ enum motet_err watch_op(struct nucleus *n, const struct nuc_in *in,
     if (p == NULL) {
         return err;
     }
-    struct watch *w = new_watch(n, p, &err);
+    struct watch *w = watch_new(n, p, 0, &err);
     if (w == NULL) {
         return err;
     }
@@ -262,7 +307,7 @@ enum motet_err watch_op(struct nucleus *n, const struct nuc_in *in,
         err = watch_port(n, w, in->subject);
     }
     if (err != MOTET_OK) {
-        free_watch(n, w);
+        watch_free(n, w);
         return err;
     }
     out->watch = id;
@@ -279,6 +324,9 @@ enum motet_err watch_stop(struct nucleus *n, const struct nuc_in *in,
     }
     if (w->port->actor == NULL || !ui_equal(w->port->actor->ui, in->actor)) {
         return MOTET_E_PERMISSION;
+    }
+    if (w->port->frozen) {
+        return MOTET_E_MOVING;
     }
     queue_drop_news(n, w->port, w->id);
     watch_drop(n, w);

@@ -19,7 +19,8 @@ void watcher_remote_free(struct nucleus *n, struct watcher_remote *w)
 }
 
 enum motet_err watcher_new(struct nucleus *n, struct port *p,
-                           struct motet_ui watching, uint64_t id)
+                           struct motet_ui watching, uint64_t id,
+                           struct place_of place)
 {
     enum motet_err err = MOTET_E_NO_MEMORY;
     const uint64_t key = ui_fold(n, watching);
@@ -27,13 +28,11 @@ enum motet_err watcher_new(struct nucleus *n, struct port *p,
     if (w != NULL) {
         return w->port == p ? MOTET_OK : MOTET_E_PROTOCOL;
     }
-    if (ui_site(watching) == n->cfg.site) {
-        return MOTET_E_PROTOCOL;
-    }
+    place = place_or_birth(place, watching);
     if (port_side(n, p) == NULL) {
         return MOTET_E_NO_MEMORY;
     }
-    struct peer *peer = peer_want(n, ui_site(watching), &err);
+    struct peer *peer = peer_want(n, place.site, &err);
     if (peer == NULL) {
         return err;
     }
@@ -52,7 +51,7 @@ enum motet_err watcher_new(struct nucleus *n, struct port *p,
     w->port = p;
     w->id = id;
     list_append(&p->side->watchers, &w->of.node);
-    bond_tie(&w->bond, peer, &peer->watchers, watching);
+    bond_tie(&w->bond, peer, &peer->watchers, place.incarnation);
     return MOTET_OK;
 }
 

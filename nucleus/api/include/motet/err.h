@@ -44,7 +44,10 @@
     X(MAYBE_SITE_DEAD, MAYBE, "the site died; it may have run")                \
     X(MAYBE_CANCELLED, MAYBE, "cancelled; it may have run")                    \
     X(MAYBE_LOST, MAYBE, "the record of it was evicted; it may have run")      \
-    X(MAYBE_DETACHED, MAYBE, "the site is lost; it may have run")
+    X(MAYBE_DETACHED, MAYBE, "the site is lost; it may have run")              \
+    X(MOVING, NO, "the port is moving")                                        \
+    X(DECLINED, NO, "the receiving actor does not take it")                    \
+    X(MAYBE_MOVED, MAYBE, "the port has moved; its new owner is told")
 
 #define MOTET_ERR_ENUM(name, ran, text) MOTET_E_##name,
 enum motet_err { MOTET_OK = 0, MOTET_ERRORS(MOTET_ERR_ENUM) MOTET_E_COUNT };
