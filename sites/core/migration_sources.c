@@ -91,6 +91,7 @@ struct mig_source *mig_source_of(struct migration *m, uint64_t site,
         return NULL;
     }
     if (incarnation > s->incarnation) {
+        s->gone = incarnation - 1;
         source_renew(s, incarnation);
     }
     return s;

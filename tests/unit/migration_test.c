@@ -504,6 +504,17 @@ Test(migration, a_higher_incarnation_is_the_end_of_the_lower, .init = setup,
     cr_assert_eq(asks(f, 2), MIG_INSTALL, "its numbers are its own");
 }
 
+Test(migration, an_earlier_incarnation_is_over_from_the_first_frame,
+     .init = setup, .fini = teardown)
+{
+    held(1, 1);
+    struct mig_frame f = his(MIG_PREPARE, 1);
+    f.from_incarnation = f.xid.incarnation = BOB_INC - 1;
+    cr_assert_eq(asks(f, 2), MIG_IGNORE);
+    cr_assert_eq(prepare(f, 2, MOTET_E_STATE), MOTET_OK);
+    cr_assert_eq(seen_count, 0);
+}
+
 Test(migration, a_move_that_comes, .init = setup, .fini = teardown)
 {
     held(1, 1);
