@@ -483,6 +483,9 @@ enum motet_err adopt_item(struct nucleus *n, const struct nuc_in *in,
                           struct nuc_out *out)
 {
     const struct image_item *it = in->item;
+    if (it == NULL) {
+        return MOTET_E_INVALID;
+    }
     if (it->kind == IMAGE_PORT) {
         return take_port(n, in);
     }

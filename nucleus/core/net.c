@@ -224,9 +224,11 @@ static enum motet_err take_forwarded(struct nucleus *n, const struct nuc_in *in,
     if (place.site == 0) {
         place = in->about;
     }
-    if (c != NULL && c->held == NULL) {
+    if (here != NULL && !here->global) {
+        /* Its request is, or was, at a port here: known already. */
+    } else if (c != NULL) {
         call_moved(n, c, server, place, in->msg.status);
-    } else if (c == NULL && (here == NULL || here->global)) {
+    } else {
         /* The call has ended, and the new server may not know. */
         const struct msg cancel = {
             .kind = MSG_CANCEL,

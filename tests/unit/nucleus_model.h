@@ -281,6 +281,8 @@ static void drain(struct prop *p)
         case NUC_RECEIVE_END:
         case NUC_ROOM:
         case NUC_PORT_GONE:
+        case NUC_PORT_MOVED:
+        case NUC_PORT_ADOPTED:
         case NUC_NET_ROOM:
         case NUC_NET_PORT_END:
             break;

@@ -330,16 +330,6 @@ static void op_return(struct prop *p)
     (void)step(p, &in);
 }
 
-/* The other site is dead: no watch of it is left, but news may be queued. */
-static void check_watches(const struct prop *p)
-{
-    uint32_t near = 0;
-    for (uint32_t i = 0; i < p->watches.count; i++) {
-        near += !p->watches.all[i].far;
-    }
-    cr_assert_leq(nucleus_counts(p->w.n).watches, near);
-}
-
 static void op_site(struct prop *p)
 {
     struct nuc_in in = world_in(&p->w, NUC_SITE);
@@ -357,7 +347,6 @@ static void op_site(struct prop *p)
     /* What was with it is told; its names are over. */
     if (in.state >= NUC_SITE_DEAD) {
         drain(p);
-        check_watches(p);
         p->remote_count = 0;
         while (p->flight_count > 0) {
             settle(p, 0,

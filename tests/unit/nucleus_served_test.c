@@ -248,6 +248,7 @@ Test(nucleus_served, the_callers_site_is_known_later)
     cr_assert_eq(world_site(&s.w, WORLD_PEER, 4, NUC_SITE_REACHABLE), MOTET_OK);
     cr_expect_eq(world_seen(&s.w, NUC_CANCELLED), 0);
     cr_assert_eq(world_site(&s.w, WORLD_PEER, 5, NUC_SITE_REACHABLE), MOTET_OK);
+    cr_assert_eq(world_site(&s.w, WORLD_PEER, 4, NUC_SITE_DEAD), MOTET_OK);
     cr_expect_eq(world_seen(&s.w, NUC_CANCELLED), 1);
     scene_fini(&s);
 }

@@ -96,6 +96,7 @@ Test(nucleus_short, a_call_that_is_given_up_meanwhile)
     static struct scene s;
     scene_init(&s);
     const uint64_t at = s.w.now_ns + 5;
+    cr_assert_eq(world_site(&s.w, WORLD_PEER, 1, NUC_SITE_REACHABLE), MOTET_OK);
     cr_assert_eq(world_call(&s.w, s.a, s.p, world_far(1), at), MOTET_OK);
     cr_assert_eq(world_call(&s.w, s.a, s.p, world_far(1), at), MOTET_OK);
     fill(&s);
