@@ -58,6 +58,8 @@ static void put_record(const struct record *r, Motet__Record *m)
     PB_PUT(m, group_hi, r->group.hi);
     PB_PUT(m, group_lo, r->group.lo);
     PB_PUT(m, epoch, r->epoch);
+    PB_PUT(m, site, r->site);
+    PB_PUT(m, incarnation, r->incarnation);
     pb_put_text(r->name, &m->has_name, &m->name);
 }
 
@@ -110,6 +112,18 @@ static void encode_digest(const struct dir_msg *msg, Motet__Ctl *ctl,
     pack_ctl(ctl, w);
 }
 
+static void encode_sync(const struct dir_msg *msg, Motet__Ctl *ctl,
+                        struct writer *w)
+{
+    Motet__Dir *m = ctl->dir;
+
+    PB_PUT(m, author, msg->author);
+    PB_PUT(m, incarnation, msg->incarnation);
+    PB_PUT(m, upto, msg->upto);
+    PB_PUT(m, token, msg->token);
+    pack_ctl(ctl, w);
+}
+
 void wire_encode_dir(const struct dir_msg *msg, struct writer *w)
 {
     Motet__Dir m = MOTET__DIR__INIT;
@@ -119,6 +133,8 @@ void wire_encode_dir(const struct dir_msg *msg, struct writer *w)
     PB_PUT(&m, kind, msg->kind);
     if (msg->kind == DIR_DELTA) {
         encode_delta(msg, &ctl, w);
+    } else if (msg->kind == DIR_SYNC || msg->kind == DIR_SYNCED) {
+        encode_sync(msg, &ctl, w);
     } else {
         encode_digest(msg, &ctl, w);
     }
@@ -178,7 +194,11 @@ static bool group_ok(const struct record *r)
         return false;
     }
     if (r->kind == RECORD_OWNER) {
-        return r->name[0] == '\0' && (r->group.hi | r->group.lo) == 0;
+        return r->name[0] == '\0' && (r->group.hi | r->group.lo) == 0 &&
+               (r->site != 0) == (r->incarnation != 0);
+    }
+    if (r->site != 0 || r->incarnation != 0) {
+        return false;
     }
     if (ui_kind(r->group) != UI_STATIC_GROUP) {
         return ui_kind(r->group) == UI_GROUP;
@@ -207,6 +227,8 @@ static bool get_record(const Motet__Record *m, struct record *r)
         .subject = {m->subject_hi, m->subject_lo},
         .group = {m->group_hi, m->group_lo},
         .epoch = m->epoch,
+        .site = m->site,
+        .incarnation = m->incarnation,
     };
     return pb_take_text(&m->name, r->name, sizeof r->name) && subject_ok(r) &&
            group_ok(r);
@@ -259,8 +281,28 @@ static bool get_digest(const Motet__Dir *m, struct wire_arena *a)
     return true;
 }
 
+static bool get_sync(const Motet__Dir *m, struct wire_arena *a)
+{
+    if (m->n_records != 0 || m->n_digest != 0 || m->token == 0 ||
+        (m->kind == DIR_SYNC && (m->author == 0 || m->incarnation == 0))) {
+        return false;
+    }
+    a->dir = (struct dir_msg){
+        .kind = (enum dir_msg_kind)m->kind,
+        .author = m->author,
+        .incarnation = m->incarnation,
+        .upto = m->upto,
+        .token = m->token,
+    };
+    return true;
+}
+
 static bool get_dir(const Motet__Dir *m, struct wire_arena *a)
 {
+    if (m->kind == DIR_SYNC || m->kind == DIR_SYNCED) {
+        return get_sync(m, a);
+    }
+
     if (m->kind == DIR_DELTA) {
         return get_delta(m, a);
     }

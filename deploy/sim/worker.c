@@ -294,6 +294,9 @@ static void on_event(struct motet_self *self, void *state,
     case MOTET_EVENT_PORT_GONE:
         on_port_gone(k, event);
         break;
+    case MOTET_EVENT_PORT_ADOPTED:
+    case MOTET_EVENT_PORT_MOVED:
+        break;
     default:
         CHECK(event->kind == MOTET_EVENT_SENT);
     }

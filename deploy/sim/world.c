@@ -235,6 +235,7 @@ static void log_line(struct node *n, const struct site_log *l)
     static const char *const kinds[] = {
         "?",           "session up", "session down", "member", "refused a peer",
         "was refused", "stranger",   "rebirth",      "actor",  "stall",
+        "move",        "port here",  "port away",
     };
     static const char *const states[] = {"", " alive", " suspect", " dead",
                                          " left"};
@@ -268,6 +269,8 @@ static void take_effects(struct node *n)
         case SITE_REFUSED:
             log_line(n, &e->log);
             n->refused = true;
+            break;
+        case SITE_LEAVE:
             break;
         case SITE_ACTOR:
         default:

@@ -32,7 +32,7 @@ enum image_kind {
                     * left_ns, hops, err, err2: how it is being given up */
     IMAGE_WATCH,   /* id, peer: subject, place of it (site 0: not known yet) */
     IMAGE_WATCHER, /* id, peer: who watches, place of it */
-    IMAGE_FANOUT,  /* id, parts, err, token, notify */
+
     IMAGE_PARCEL,  /* ticket, role, notify, wait, flag: forwarded, peer:
                     * destination, token, left_ns, id: of the call, held, watch
                     * or fan-out it is for; msg where it keeps one. Its message

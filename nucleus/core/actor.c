@@ -147,6 +147,24 @@ bool nucleus_actor_frozen(const struct nucleus *n, struct motet_ui actor)
     return a != NULL && a->frozen > 0;
 }
 
+bool nucleus_next_actor(const struct nucleus *n, struct motet_ui after,
+                        struct motet_ui *actor, const char **name,
+                        bool *adopts)
+{
+    const struct actor *a = ui_zero(after) ? NULL : actor_get(n, after);
+    struct list *node = a != NULL          ? list_after(&n->actors, &a->node)
+                        : ui_zero(after) ? list_first(&n->actors)
+                                           : NULL;
+    if (node == NULL) {
+        return false;
+    }
+    a = LIST_ENTRY(node, struct actor, node);
+    *actor = a->ui;
+    *name = a->name;
+    *adopts = a->adopts;
+    return true;
+}
+
 bool nucleus_actor(const struct nucleus *n, const char *name,
                    struct motet_ui *actor, bool *adopts)
 {

@@ -323,6 +323,12 @@ MUST_USE bool nucleus_image_parcel(const struct nucleus *n, uint64_t ticket,
 /** Whether a port of this actor is frozen: it must not be heard now. */
 bool nucleus_actor_frozen(const struct nucleus *n, struct motet_ui actor);
 
+/** The actor after `after` (zero UI: the first) in order of creation.
+ * @return false at the end */
+MUST_USE bool nucleus_next_actor(const struct nucleus *n, struct motet_ui after,
+                                 struct motet_ui *actor, const char **name,
+                                 bool *adopts);
+
 /** The actor called `name`, and whether it takes ports that move to it.
  * @return false if there is none */
 MUST_USE bool nucleus_actor(const struct nucleus *n, const char *name,

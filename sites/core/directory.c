@@ -87,7 +87,9 @@ static bool same_content(const struct record *a, const struct record *b)
 {
     return a->present == b->present &&
            (!a->present ||
-            (a->epoch == b->epoch && strcmp(a->name, b->name) == 0));
+            (a->epoch == b->epoch && a->site == b->site &&
+             a->incarnation == b->incarnation &&
+             strcmp(a->name, b->name) == 0));
 }
 
 static enum motet_err publish(struct directory *d, const struct record *r)
@@ -178,6 +180,14 @@ uint64_t directory_version(const struct directory *d, uint64_t author)
 {
     const struct author *a = dir_author(d, author);
     return a == NULL ? 0 : a->version;
+}
+
+uint64_t directory_version_of(const struct directory *d, uint64_t author,
+                              uint32_t incarnation)
+{
+    const struct author *a = dir_author(d, author);
+    return a != NULL && a->known && a->incarnation == incarnation ? a->version
+                                                                  : 0;
 }
 
 uint64_t directory_view(const struct directory *d)

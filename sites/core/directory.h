@@ -39,7 +39,8 @@ struct directory_config directory_config_default(void);
 
 enum record_kind {
     RECORD_MEMBER = 1, /* `subject` (a port here) is in `group` called `name` */
-    RECORD_OWNER,      /* `subject` (a port born elsewhere) lives here, epoch */
+    RECORD_OWNER,      /* `subject` (a port that has moved) lives here, epoch; or
+                        * at `site`, if that is not 0 */
 };
 
 struct record {
@@ -48,13 +49,22 @@ struct record {
     uint64_t version;
     struct motet_ui subject;
     struct motet_ui group;
-    uint64_t epoch;
+    uint64_t epoch; /* of the port; MEMBER: 0 = it never moved */
+    uint64_t site;  /* OWNER: 0 = the author */
+    uint32_t incarnation;
     char name[MOTET_NAME_MAX + 1];
 };
 
 enum { DIR_RECORDS_MAX = 64, DIR_DIGEST_MAX = 256 };
 
-enum dir_msg_kind { DIR_DELTA = 1, DIR_DIGEST };
+enum dir_msg_kind {
+    DIR_DELTA = 1,
+    DIR_DIGEST,
+    DIR_SYNC,   /* author, incarnation: that life is over; token. Between sites:
+                 * the directory itself has no part in it */
+    DIR_SYNCED, /* token, upto: the sender's version, after it took leave of
+                 * that life */
+};
 
 struct dir_digest {
     uint64_t author;
@@ -80,6 +90,7 @@ struct dir_msg {
     bool want;
     uint32_t digest_count;
     const struct dir_digest *digest;
+    uint64_t token;
 };
 
 enum dir_in_kind {
@@ -112,6 +123,7 @@ enum dir_effect_kind {
 struct dir_effect {
     enum dir_effect_kind kind;
     uint64_t site;
+    uint32_t incarnation; /* of `site`, the author; 0 = over */
     bool in;
     const struct record *record;
     const struct dir_msg *msg;
@@ -136,6 +148,10 @@ uint64_t directory_deadline_ns(const struct directory *d);
 
 /** The author's version as held here; 0 = nothing known. */
 uint64_t directory_version(const struct directory *d, uint64_t author);
+
+/** Likewise, of one life of it. */
+uint64_t directory_version_of(const struct directory *d, uint64_t author,
+                              uint32_t incarnation);
 
 /** A hash over all present records held: equal hashes, equal directories. */
 uint64_t directory_view(const struct directory *d);

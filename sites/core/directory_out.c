@@ -107,6 +107,7 @@ static void take_entry(struct directory *d, struct entry *e)
     d->effect = (struct dir_effect){
         .kind = e->r.kind == RECORD_MEMBER ? DIR_MEMBER : DIR_OWNER,
         .site = e->site,
+        .incarnation = e->author != NULL ? e->author->incarnation : 0,
         .in = d->record.present,
         .record = &d->record,
     };

@@ -144,7 +144,8 @@ static uint64_t view_hash(uint64_t site, const struct record *r)
         site,          r->kind,
         r->subject.hi, r->subject.lo,
         r->group.hi,   r->group.lo,
-        r->epoch,      hash_bytes(seed, r->name, strlen(r->name))};
+        r->epoch,      hash_bytes(seed, r->name, strlen(r->name)),
+        r->site,       r->incarnation};
     return hash_bytes(seed, words, sizeof words);
 }
 

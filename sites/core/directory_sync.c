@@ -423,6 +423,9 @@ void dir_got(struct directory *d, uint64_t from, const struct dir_msg *msg)
     case DIR_DIGEST:
         got_digest(d, p, msg);
         break;
+    case DIR_SYNC:
+    case DIR_SYNCED:
+        break; /* between sites */
     }
 }
 

@@ -13,6 +13,7 @@
 #include "nucleus/base/deadline.h"
 #include "nucleus/base/hash.h"
 #include "report.h"
+#include "sites/actors/actors.h"
 #include "state.h"
 
 enum {
@@ -121,6 +122,9 @@ static void on_effect(struct host *h, const struct site_effect *e)
         h->rebirth = true;
         h->least = e->incarnation;
         break;
+    case SITE_LEAVE:
+        host_stop(h);
+        break;
     case SITE_REFUSED:
         on_refused(h, &e->log);
         break;
@@ -161,6 +165,19 @@ static bool spawn_all(struct host *h)
     return true;
 }
 
+/* What may move here: the kinds that are started here, and those built in. */
+static const struct motet_supervisor *kind_of(void *ctx, const char *name)
+{
+    const struct host *h = ctx;
+
+    for (uint32_t i = 0; i < h->spawn_count; i++) {
+        if (strcmp(h->spawns[i].table->name, name) == 0) {
+            return h->spawns[i].table;
+        }
+    }
+    return actor_builtin(name);
+}
+
 static bool be_born(struct host *h)
 {
     struct site_config c;
@@ -172,6 +189,8 @@ static bool be_born(struct host *h)
     c.site = h->site_id;
     c.incarnation = h->state.incarnation;
     c.trace_ring = h->ring;
+    c.actor_kind = kind_of;
+    c.actor_ctx = h;
     h->lives++;
     h->site = site_create(&c, uv_hrtime());
     if (h->site == NULL) {

@@ -2,6 +2,7 @@
 
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "nucleus/base/version.h"
 
@@ -25,6 +26,7 @@ bool life_config(const struct config *cfg, const char *listened,
     c->cluster = cfg->cluster;
     c->address = cfg->advertise != NULL ? cfg->advertise : listened;
     c->version = version_text();
+    c->operator_uid = (uint32_t)getuid();
     c->insecure = cfg->insecure;
     c->seed = words[0];
     c->secret[0] = words[1];

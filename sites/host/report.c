@@ -28,6 +28,7 @@ static void report_member(struct log *l, const struct site_log *w)
 void report_log(struct log *l, const struct site_log *w)
 {
     const char *why = w->detail[0] != '\0' ? w->detail : motet_err_text(w->err);
+    char text[MOTET_UI_TEXT_MAX];
 
     switch (w->kind) {
     case SITE_LOG_SESSION_UP:
@@ -63,6 +64,14 @@ void report_log(struct log *l, const struct site_log *w)
     case SITE_LOG_STALL:
         log_line(l, LOG_WARN, "the loop was late by %llu ms",
                  (unsigned long long)(w->value / 1000000));
+        break;
+    case SITE_LOG_MOVE:
+    case SITE_LOG_PORT_HERE:
+        break; /* for checkers; who wants to know asks the control port */
+    case SITE_LOG_PORT_AWAY:
+        (void)motet_ui_text(w->port, text);
+        log_line(l, LOG_WARN, "port %s died with the site it was given to",
+                 text);
         break;
     }
 }

@@ -2,6 +2,8 @@
 
 #include "inside.h"
 
+#define FROZEN_NS UINT64_C(2000000) /* until a timer is looked at again */
+
 void actors_init(struct site *s)
 {
     list_init(&s->actors);
@@ -10,16 +12,23 @@ void actors_init(struct site *s)
     ring_init(&s->events, &s->own, sizeof(struct actor_event));
 }
 
-static struct motet_self *actor_of(const struct site *s, struct motet_ui ui)
+struct motet_self *actors_find(const struct site *s, struct motet_ui ui)
 {
     return map_get(&s->actor_by_ui, ui.hi, ui.lo);
+}
+
+/* Whether it is not to be heard now: one of its ports moves. */
+static bool frozen(const struct site *s, const struct motet_self *a)
+{
+    return a->frozen || a->embryo || nucleus_actor_frozen(s->nucleus, a->ui);
 }
 
 /* ---- start and end ---------------------------------------------------------
  */
 
-enum motet_err site_spawn(struct site *s, const struct motet_supervisor *table,
-                          const char *name, const char *args)
+static enum motet_err make(struct site *s,
+                           const struct motet_supervisor *table,
+                           const char *name, struct motet_self **made)
 {
     struct nuc_out out;
     struct nuc_in in = {
@@ -37,10 +46,40 @@ enum motet_err site_spawn(struct site *s, const struct motet_supervisor *table,
     a->table = table;
     a->ui = out.ui;
     list_init(&a->timers);
+    ring_init(&a->deferred, &s->own, sizeof(struct actor_event));
     memcpy(a->name, in.name, strlen(in.name) + 1);
     if (table->state_bytes > 0) {
         a->state = mem_alloc(&s->own, table->state_bytes);
         CHECK(a->state != NULL);
+    }
+    CHECK(map_put(&s->actor_by_ui, a->ui.hi, a->ui.lo, a));
+    list_append(&s->actors, &a->link);
+    *made = a;
+    return MOTET_OK;
+}
+
+static enum motet_err set_adopts(struct site *s, const struct motet_self *a,
+                                 bool adopts)
+{
+    struct nuc_out out;
+    struct nuc_in in = {
+        .kind = NUC_ACTOR_ADOPTS, .actor = a->ui, .in = adopts};
+
+    return site_nuc(s, &in, &out);
+}
+
+enum motet_err site_spawn(struct site *s, const struct motet_supervisor *table,
+                          const char *name, const char *args)
+{
+    struct motet_self *a;
+    enum motet_err err = make(s, table, name, &a);
+
+    if (err != MOTET_OK) {
+        return err;
+    }
+    if (table->on_adopt != NULL) {
+        err = set_adopts(s, a, true);
+        (void)err; /* at the memory cap it takes none */
     }
     if (args != NULL) {
         a->args_bytes = strlen(args) + 1;
@@ -48,14 +87,18 @@ enum motet_err site_spawn(struct site *s, const struct motet_supervisor *table,
         CHECK(a->args != NULL);
         memcpy(a->args, args, a->args_bytes);
     }
-    CHECK(map_put(&s->actor_by_ui, a->ui.hi, a->ui.lo, a));
-    list_append(&s->actors, &a->link);
     s->starting++;
     return MOTET_OK;
 }
 
 static void actor_free(struct site *s, struct motet_self *a)
 {
+    struct actor_event *event;
+
+    while ((event = ring_pop(&a->deferred)) != NULL) {
+        buf_unref(event->e.msg.data);
+    }
+    ring_fini(&a->deferred);
     list_foreach (it, &a->timers) {
         struct actor_timer *t = LIST_ENTRY(it, struct actor_timer, link);
         deadline_clear(&s->timers, &t->deadline);
@@ -75,10 +118,10 @@ static void actor_stop(struct site *s, struct motet_self *a)
     struct nuc_in in = {
         .kind = NUC_ACTOR_END, .actor = a->ui, .news = MOTET_NEWS_CLOSED};
 
-    if (a->started && a->table->on_stop != NULL) {
+    if (a->started && !a->moved && a->table->on_stop != NULL) {
         a->table->on_stop(a, a->state);
     }
-    s->starting -= a->started ? 0 : 1;
+    s->starting -= a->started || a->embryo ? 0 : 1;
     s->ending -= a->ending ? 1 : 0;
     enum motet_err err = site_nuc(s, &in, &out);
     CHECK(err == MOTET_OK);
@@ -111,7 +154,7 @@ static void start_all(struct site *s)
 {
     list_foreach (it, &s->actors) {
         struct motet_self *a = LIST_ENTRY(it, struct motet_self, link);
-        if (a->started) {
+        if (a->started || a->embryo) {
             continue;
         }
         a->started = true;
@@ -142,10 +185,12 @@ static void end_all(struct site *s)
 
 bool actors_take(struct site *s, const struct nuc_effect *e)
 {
-    if (actor_of(s, e->actor) == NULL) {
+    struct motet_self *a = actors_find(s, e->actor);
+
+    if (a == NULL) {
         return false;
     }
-    memcpy(ring_push(&s->events), e, sizeof *e);
+    memcpy(ring_push(frozen(s, a) ? &a->deferred : &s->events), e, sizeof *e);
     return true;
 }
 
@@ -200,6 +245,10 @@ static enum motet_event_kind event_kind(const struct nuc_effect *e)
         return MOTET_EVENT_CANCELLED;
     case NUC_PORT_GONE:
         return MOTET_EVENT_PORT_GONE;
+    case NUC_PORT_ADOPTED:
+        return MOTET_EVENT_PORT_ADOPTED;
+    case NUC_PORT_MOVED:
+        return MOTET_EVENT_PORT_MOVED;
     case NUC_RECEIVE_END:
     case NUC_TO_NET:
     case NUC_NET_CANCEL:
@@ -225,6 +274,8 @@ static void give_event(struct motet_self *a, const struct nuc_effect *e)
         .call = e->call,
         .held = e->held,
         .watch = e->watch,
+        .seq = e->seq,
+        .cap = {.ui = e->port, .key = e->key},
     };
 
     if (a->table->on_event == NULL) {
@@ -239,9 +290,14 @@ static void give_event(struct motet_self *a, const struct nuc_effect *e)
 
 static void run_event(struct site *s, const struct nuc_effect *e)
 {
-    struct motet_self *a = actor_of(s, e->actor);
+    struct motet_self *a = actors_find(s, e->actor);
 
     if (a == NULL || a->ending) {
+        return;
+    }
+    if (frozen(s, a)) { /* since it was put here */
+        (void)buf_ref(e->msg.data);
+        memcpy(ring_push(&a->deferred), e, sizeof *e);
         return;
     }
     if (e->kind == NUC_DELIVER && e->msg.kind != MSG_NEWS) {
@@ -263,6 +319,10 @@ static void run_timers(struct site *s)
         struct actor_timer *t = CONTAINER_OF(d, struct actor_timer, deadline);
         struct motet_self *a = t->self;
         uint64_t id = t->id;
+        if (frozen(s, a)) {
+            CHECK(deadline_set(&s->timers, d, s->now_ns + FROZEN_NS));
+            continue;
+        }
         list_remove(&t->link);
         mem_free(&s->own, t, sizeof *t);
         a->timer_count--;
@@ -272,11 +332,50 @@ static void run_timers(struct site *s)
     }
 }
 
+/* What was put off is heard now, before what comes. */
+static void hear_deferred(struct site *s)
+{
+    list_foreach (it, &s->actors) {
+        struct motet_self *a = LIST_ENTRY(it, struct motet_self, link);
+        const struct actor_event *event;
+        while (!frozen(s, a) && (event = ring_pop(&a->deferred)) != NULL) {
+            struct nuc_effect e = event->e;
+            run_event(s, &e);
+            buf_unref(e.msg.data);
+        }
+    }
+}
+
+static bool any_deferred(const struct site *s)
+{
+    list_foreach (it, &s->actors) {
+        const struct motet_self *a =
+            LIST_ENTRY(it, const struct motet_self, link);
+        if (a->deferred.count > 0 && !frozen(s, a)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool actors_quiet(const struct site *s, struct motet_ui ui)
+{
+    for (uint32_t i = 0; i < s->events.count; i++) {
+        const struct actor_event *event = ring_at(&s->events, i);
+        if (event->e.actor.hi == ui.hi && event->e.actor.lo == ui.lo) {
+            return false;
+        }
+    }
+    const struct motet_self *a = actors_find(s, ui);
+    return a == NULL || (a->started && a->deferred.count == 0);
+}
+
 void actors_run(struct site *s)
 {
     if (s->starting > 0) {
         start_all(s);
     }
+    hear_deferred(s);
     run_timers(s);
     for (uint32_t i = 0; i < SITE_EVENTS_PER_TICK; i++) {
         const struct actor_event *event = ring_pop(&s->events);
@@ -294,7 +393,8 @@ void actors_run(struct site *s)
 
 bool actors_ready(const struct site *s)
 {
-    return s->starting > 0 || s->ending > 0 || s->events.count > 0;
+    return s->starting > 0 || s->ending > 0 || s->events.count > 0 ||
+           any_deferred(s);
 }
 
 void *site_actor_state(struct site *s, const char *name)
@@ -306,4 +406,83 @@ void *site_actor_state(struct site *s, const char *name)
         }
     }
     return NULL;
+}
+
+/* ---- moving ----------------------------------------------------------------
+ */
+
+void actors_thaw(struct site *s, struct motet_self *a)
+{
+    (void)s;
+    if (a != NULL) {
+        a->frozen = false;
+    }
+}
+
+void actors_moved(struct site *s, struct motet_self *a)
+{
+    s->ending += a->ending ? 0 : 1;
+    a->ending = true;
+    a->moved = true;
+}
+
+enum motet_err actors_embryo(struct site *s, const char *kind,
+                             const char *name, struct motet_self **a)
+{
+    const struct motet_supervisor *table =
+        s->cfg.actor_kind != NULL ? s->cfg.actor_kind(s->cfg.actor_ctx, kind) : NULL;
+
+    if (table == NULL) {
+        return MOTET_E_NO_ACTOR;
+    }
+    if (table->save == NULL || table->restore == NULL) {
+        return MOTET_E_DECLINED;
+    }
+    enum motet_err err = make(s, table, name, a);
+    if (err != MOTET_OK) {
+        return err;
+    }
+    (*a)->embryo = true;
+    err = set_adopts(s, *a, true);
+    if (err != MOTET_OK) {
+        actors_moved(s, *a);
+        *a = NULL;
+    }
+    return err;
+}
+
+enum motet_err actors_fit(struct site *s, struct motet_self *a,
+                          const struct image_item *it)
+{
+    if (it->kind == IMAGE_ACTOR) {
+        return a->table->restore(a->state,
+                                 it->data != NULL ? it->data->data : NULL,
+                                 it->data != NULL ? it->data->size : 0)
+                   ? MOTET_OK
+                   : MOTET_E_DECLINED;
+    }
+    const uint64_t most_ns = DEADLINE_NEVER - 1 - s->now_ns;
+    return motet_actor_timer(a, it->id,
+                             it->left_ns < most_ns ? it->left_ns : most_ns);
+}
+
+void actors_arrived(struct site *s, struct motet_self *a)
+{
+    enum motet_err err = MOTET_OK;
+
+    a->embryo = false;
+    a->started = true;
+    if (a->table->on_adopt == NULL) {
+        err = set_adopts(s, a, false);
+    }
+    (void)err; /* it takes more than it said, and declines */
+}
+
+bool actors_consent(struct site *s, struct motet_ui actor, struct motet_ui port)
+{
+    struct motet_self *a = actors_find(s, actor);
+
+    return a == NULL ||
+           (!a->ending && a->table->on_adopt != NULL &&
+            a->table->on_adopt(a, a->state, port));
 }

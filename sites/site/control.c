@@ -1,62 +1,17 @@
+#include "control.h"
+
 #include <string.h>
 
-#include "inside.h"
+#include "moves.h"
 #include "nucleus/base/ui.h"
-#include "proto/arena.h"
-#include "proto/control.pb-c.h"
 
-/* The actor behind the control port. It answers with what the machines hold,
- * a page at a time; it changes nothing. */
-
-enum {
-    PAGE_ITEMS = 64,
-    GROUP_PAGE_ITEMS = 16,
-    GROUP_MEMBERS_MAX = 256,
-};
-
-typedef Motet__ControlReply reply_t;
-typedef Motet__ControlRequest request_t;
-
-/* All that a reply can point to; freed when it is packed. */
-struct page {
-    reply_t reply;
-    Motet__ControlSite site;
-    Motet__ControlMember members[PAGE_ITEMS];
-    Motet__ControlMember *member_list[PAGE_ITEMS];
-    Motet__ControlLink links[PAGE_ITEMS];
-    Motet__ControlLink *link_list[PAGE_ITEMS];
-    struct net_link_stats stats[PAGE_ITEMS];
-    Motet__ControlPort ports[PAGE_ITEMS];
-    Motet__ControlPort *port_list[PAGE_ITEMS];
-    Motet__ControlGroup groups[GROUP_PAGE_ITEMS];
-    Motet__ControlGroup *group_list[GROUP_PAGE_ITEMS];
-    char group_names[GROUP_PAGE_ITEMS][MOTET_NAME_MAX + 1];
-    Motet__ControlGroupMember group_members[GROUP_PAGE_ITEMS]
-                                           [GROUP_MEMBERS_MAX];
-    Motet__ControlGroupMember
-        *group_member_list[GROUP_PAGE_ITEMS][GROUP_MEMBERS_MAX];
-};
+/* The actor behind the control port: all management is calls to it. It answers
+ * with what the machines hold, a page at a time. */
 
 static uint64_t age_ms(const struct site *s, uint64_t since_ns)
 {
     return since_ns >= s->now_ns ? 0 : (s->now_ns - since_ns) / 1000000;
 }
-
-/* protobuf-c keeps strings as char *; it does not write to them. */
-static char *text(const char *borrowed)
-{
-    union {
-        const char *in;
-        char *out;
-    } u = {.in = borrowed == NULL ? "" : borrowed};
-    return u.out;
-}
-
-#define SET(msg, field, value)  \
-    do {                        \
-        (msg)->has_##field = 1; \
-        (msg)->field = (value); \
-    } while (0)
 
 /* ---- the answers -----------------------------------------------------------
  */
@@ -116,8 +71,8 @@ static void answer_members(struct site *s, const request_t *q, struct page *p)
         SET(m, session, info.session || info.site == s->cfg.site);
         SET(m, since_ms, age_ms(s, info.since_ns));
         SET(m, rtt_ns, info.rtt_ns);
-        m->name = text(info.name);
-        m->address = text(info.address);
+        m->name = control_text(info.name);
+        m->address = control_text(info.address);
         at = info.site;
     }
 }
@@ -178,7 +133,7 @@ static bool fill_port(struct site *s, struct motet_ui ui, Motet__ControlPort *m)
     motet__control_port__init(m);
     SET(m, hi, ui.hi);
     SET(m, lo, ui.lo);
-    m->actor = text(out.port.actor_name);
+    m->actor = control_text(out.port.actor_name);
     SET(m, enabled, out.port.attr.enabled);
     SET(m, priority, out.port.attr.priority);
     SET(m, queue_msgs, out.port.queue_msgs);
@@ -288,7 +243,9 @@ static void answer_group(struct site *s, const request_t *q, struct page *p)
     SET(&p->reply, err, MOTET_E_NO_GROUP);
 }
 
-static void answer(struct site *s, const request_t *q, struct page *p)
+/* @return false: it will be answered later */
+static bool answer(struct site *s, const struct motet_view *v,
+                   const request_t *q, struct page *p)
 {
     switch (q->op) {
     case MOTET__CONTROL_REQUEST__OP__PING:
@@ -315,11 +272,34 @@ static void answer(struct site *s, const request_t *q, struct page *p)
     case MOTET__CONTROL_REQUEST__OP__GROUP:
         answer_group(s, q, p);
         break;
+    case MOTET__CONTROL_REQUEST__OP__MIGRATE:
+        return control_migrate(s, v, q, p);
+    case MOTET__CONTROL_REQUEST__OP__MOVE:
+        return control_move(s, v, q, p);
+    case MOTET__CONTROL_REQUEST__OP__ABORT:
+        control_abort(s, v, q, p);
+        break;
+    case MOTET__CONTROL_REQUEST__OP__MOVES:
+        control_moves(s, p);
+        break;
+    case MOTET__CONTROL_REQUEST__OP__ADOPT:
+        control_adopt(s, q, p);
+        break;
+    case MOTET__CONTROL_REQUEST__OP__WHERE:
+        control_where(s, q, p);
+        break;
+    case MOTET__CONTROL_REQUEST__OP__LEAVE:
+        control_leave(s, v, p);
+        break;
+    case MOTET__CONTROL_REQUEST__OP__ACTORS:
+        control_actors(s, q, p);
+        break;
     case _MOTET__CONTROL_REQUEST__OP_IS_INT_SIZE:
     default:
         SET(&p->reply, err, MOTET_E_INVALID);
         break;
     }
+    return true;
 }
 
 /* ---- the actor -------------------------------------------------------------
@@ -342,6 +322,23 @@ static void send_reply(struct motet_self *self, uint64_t held,
     mem_free(mem, bytes, size);
 }
 
+struct page *page_new(struct site *s)
+{
+    struct page *p = mem_alloc(&s->own, sizeof *p);
+
+    CHECK(p != NULL);
+    motet__control_reply__init(&p->reply);
+    return p;
+}
+
+void page_reply(struct site *s, uint64_t held, struct page *p)
+{
+    if (s->control != NULL) {
+        send_reply(s->control, held, &p->reply);
+    }
+    mem_free(&s->own, p, sizeof *p);
+}
+
 static void on_message(struct motet_self *self, void *state,
                        const struct motet_view *view)
 {
@@ -351,19 +348,21 @@ static void on_message(struct motet_self *self, void *state,
     if (view->held == 0) {
         return;
     }
-    struct page *p = mem_alloc(&s->own, sizeof *p);
-    CHECK(p != NULL);
-    motet__control_reply__init(&p->reply);
+    struct page *p = page_new(s);
+    bool now = true;
     const ProtobufCMessage *m =
         arena_unpack(s->ctl, &motet__control_request__descriptor, view->body,
                      view->body_bytes);
     if (m == NULL) {
         SET(&p->reply, err, MOTET_E_INVALID);
     } else {
-        answer(s, (const request_t *)m, p);
+        now = answer(s, view, (const request_t *)m, p);
     }
-    send_reply(self, view->held, &p->reply);
-    mem_free(&s->own, p, sizeof *p);
+    if (now) {
+        page_reply(s, view->held, p);
+    } else {
+        mem_free(&s->own, p, sizeof *p);
+    }
 }
 
 static enum motet_err on_start(struct motet_self *self, void *state,
@@ -373,11 +372,19 @@ static enum motet_err on_start(struct motet_self *self, void *state,
     (void)state;
     (void)args;
 
+    self->site->control = self;
     return motet_actor_port_new(self, &cap);
+}
+
+static void on_stop(struct motet_self *self, void *state)
+{
+    (void)state;
+    self->site->control = NULL;
 }
 
 const struct motet_supervisor site_control = {
     .name = "control",
     .on_start = on_start,
     .on_message = on_message,
+    .on_stop = on_stop,
 };

@@ -16,6 +16,8 @@
  *   actors.c   runs the supervisor actors
  *   self.c     what an actor can do (motet/supervisor.h)
  *   control.c  the actor behind the control port
+ *   moves*.c   carries out migration
+ *   deaths.c   what must be known before a death is told
  *   site.c     the interface, and the order of things in a turn */
 
 enum {
@@ -59,6 +61,10 @@ struct motet_self {
     uint32_t timer_count;
     bool started;
     bool ending;
+    bool moved;           /* ending: its state lives elsewhere */
+    bool embryo;          /* being installed */
+    bool frozen;          /* it moves as a whole */
+    struct ring deferred; /* struct actor_event, while it is not to be heard */
     char name[MOTET_NAME_MAX + 1];
     char *args; /* NUL-terminated or NULL */
     size_t args_bytes;
@@ -90,6 +96,7 @@ struct site {
     struct netmgr *netmgr;
     struct members *members;
     struct directory *directory;
+    struct migration *migration;
     struct wire_arena *frames; /* of the frame being read */
     struct wire_arena *ctl;    /* of the CTL message being read */
 
@@ -122,6 +129,22 @@ struct site {
     } sending;
     enum motet_err publish_err;
 
+    struct list moves;    /* away from here */
+    struct list arrivals; /* to here */
+    uint32_t moving;
+    uint64_t move_ids;
+    bool moves_draining;
+    uint64_t move_notes; /* ever kept; the last MOVES_KEPT are: */
+    struct move_note *notes_kept;
+    struct list fresh_stubs;
+    struct list stubs;
+    uint32_t stub_count;
+    struct map stub_by_port;
+    struct list deaths;
+    struct list tomb_list;
+    struct map tombs;
+    struct motet_self *control;
+
     char name[MOTET_NAME_MAX + 1];
     char cluster[MOTET_NAME_MAX + 1];
     char address[NET_ADDR_MAX + 1];
@@ -152,6 +175,10 @@ void conn_taken(struct site *s);
 void site_settle(struct site *s);
 /** One step of the network manager; refusals are not expected of this kind. */
 void site_net(struct site *s, struct net_in *in);
+/** To another site's directory, best effort. */
+void site_send_dir(struct site *s, uint64_t site, const struct dir_msg *msg);
+/** The records of a life that is over go. */
+void site_directory_gone(struct site *s, uint64_t site, uint32_t incarnation);
 /** A nucleus operation for an actor, settled. */
 enum motet_err site_nuc(struct site *s, struct nuc_in *in, struct nuc_out *out);
 /** A note to be given out: strings may be NULL. */
@@ -176,11 +203,34 @@ bool actors_ready(const struct site *s);
 void actors_forget(struct motet_self *a, struct motet_ui port, uint64_t watch);
 /** Whether the effect was for a supervisor actor; then it was taken. */
 bool actors_take(struct site *s, const struct nuc_effect *e);
+struct motet_self *actors_find(const struct site *s, struct motet_ui ui);
+/** Whether nothing waits for the actor that it was given already. */
+bool actors_quiet(const struct site *s, struct motet_ui ui);
+/** It does not move after all; NULL is allowed. */
+void actors_thaw(struct site *s, struct motet_self *a);
+/** Its state lives elsewhere: it ends without a word. */
+void actors_moved(struct site *s, struct motet_self *a);
+/** An actor of that kind, to be filled by actors_fit().
+ * @return NO_ACTOR: the kind is not known here; DECLINED: it does not move;
+ *         NAME_TAKEN, LIMIT, NO_MEMORY */
+MUST_USE enum motet_err actors_embryo(struct site *s, const char *kind,
+                                      const char *name, struct motet_self **a);
+/** IMAGE_ACTOR: its state; IMAGE_TIMER. */
+MUST_USE enum motet_err actors_fit(struct site *s, struct motet_self *a,
+                                   const struct image_item *it);
+/** It lives here. */
+void actors_arrived(struct site *s, struct motet_self *a);
+/** Whether the actor takes this port; user actors have said so before. */
+bool actors_consent(struct site *s, struct motet_ui actor, struct motet_ui port);
 
 /* ---- control.c -------------------------------------------------------------
  */
 
 extern const struct motet_supervisor site_control;
+
+struct move_note;
+/** Answers the call of the control port that waited for the end of a move. */
+void control_moved(struct site *s, uint64_t held, const struct move_note *note);
 
 static inline uint64_t site_after_ms(const struct site *s, int64_t timeout_ms)
 {

@@ -1,6 +1,8 @@
 #include <string.h>
 
+#include "deaths.h"
 #include "inside.h"
+#include "moves.h"
 
 static void copy_text(char *to, size_t size, const char *from)
 {
@@ -82,10 +84,22 @@ static void rebirth(struct site *s, uint32_t incarnation, const char *why)
 static void on_offer(struct site *s, const struct net_effect *e)
 {
     struct nuc_out out = {0};
+    if (e->msg.kind == MSG_MIGRATE) {
+        const enum motet_err taken = moves_offer(s, e);
+        buf_unref(e->msg.data);
+        site_net(s, &(struct net_in){.kind = NET_IN_VERDICT,
+                                     .flow = e->flow,
+                                     .err = taken,
+                                     .room_msgs = UINT32_MAX,
+                                     .room_bytes = UINT32_MAX});
+        return;
+    }
     struct nuc_in in = {.kind = NUC_NET_DELIVER,
                         .now_ns = s->now_ns,
                         .src = e->src,
                         .dst = e->dst,
+                        .place = e->place,
+                        .about = e->about,
                         .msg = e->msg};
     enum motet_err err = nucleus_step(s->nucleus, &in, &out);
 
@@ -162,6 +176,10 @@ static void on_ctl(struct site *s, const struct net_effect *e)
                                             .msg = c.member});
         return;
     }
+    if (c.dir->kind == DIR_SYNC || c.dir->kind == DIR_SYNCED) {
+        deaths_message(s, e->site, c.dir);
+        return;
+    }
     enum motet_err err = tell_directory(
         s, &(struct dir_in){.kind = DIR_IN_MSG, .site = e->site, .msg = c.dir});
     (void)err; /* only PUBLISH fails */
@@ -219,15 +237,31 @@ static void on_net(struct site *s, const struct net_effect *e)
         site_conn_close(s, e->conn);
         break;
     case NET_FRAME:
-        conn_frame(s, e->conn, &e->frame);
+        if (net_is_loop(e->conn)) {
+            site_net(s, &(struct net_in){.kind = NET_IN_FRAME,
+                                         .conn = e->conn,
+                                         .frame = &e->frame});
+        } else {
+            conn_frame(s, e->conn, &e->frame);
+        }
         break;
     case NET_OFFER:
         on_offer(s, e);
         break;
     case NET_OUTCOME:
+        if (moves_ticket(e->ticket)) {
+            moves_outcome(s, e->ticket, e->err);
+            break;
+        }
         tell_nucleus(s, &(struct nuc_in){.kind = NUC_NET_OUTCOME,
                                          .ticket = e->ticket,
-                                         .err = e->err});
+                                         .err = e->err,
+                                         .place = e->place});
+        break;
+    case NET_WHERE:
+        tell_nucleus(s, &(struct nuc_in){.kind = NUC_WHERE,
+                                         .port = e->dst,
+                                         .place = e->place});
         break;
     case NET_ROOM_FOR:
         tell_nucleus(s, &(struct nuc_in){.kind = NUC_NET_ROOM_FOR,
@@ -244,9 +278,11 @@ static void on_net(struct site *s, const struct net_effect *e)
         on_heard(s, e, MEMBER_IN_HEARD);
         break;
     case NET_PEER_BYE:
+        deaths_begin(s, e->site, e->incarnation, NUC_SITE_LEFT);
         on_heard(s, e, MEMBER_IN_BYE);
         break;
     case NET_SUPERSEDED:
+        deaths_begin(s, e->site, e->incarnation, NUC_SITE_DEAD);
         on_heard(s, e, MEMBER_IN_DEAD);
         break;
     case NET_REFUSED_US:
@@ -300,7 +336,8 @@ static void on_to_net(struct site *s, const struct nuc_effect *e)
                         .dst = e->dst,
                         .msg = e->msg,
                         .deadline_ns = e->deadline_ns,
-                        .wait = e->wait};
+                        .wait = e->wait,
+                        .here = e->here};
     enum motet_err err = netmgr_step(s->netmgr, &in);
 
     s->flush = true;
@@ -323,6 +360,7 @@ static void on_publish(struct site *s, const struct nuc_effect *e)
                        .group = e->target};
 
     copy_text(r.name, sizeof r.name, e->name);
+    (void)netmgr_where(s->netmgr, e->port, &r.epoch);
     enum motet_err err = tell_directory(
         s, &(struct dir_in){.kind = DIR_IN_PUBLISH, .record = &r});
     if (err != MOTET_OK) {
@@ -376,6 +414,8 @@ static void on_nuc(struct site *s, const struct nuc_effect *e)
     case NUC_ROOM:
     case NUC_CANCELLED:
     case NUC_PORT_GONE:
+    case NUC_PORT_MOVED:
+    case NUC_PORT_ADOPTED:
         to_actor(s, e);
         break;
     }
@@ -405,37 +445,29 @@ static void send_ctl(struct site *s, uint64_t site, const struct writer *w)
                                  .size = (uint32_t)w->at});
 }
 
-static void site_gone(struct site *s, const struct member_effect *e)
+void site_send_dir(struct site *s, uint64_t site, const struct dir_msg *msg)
 {
-    enum nuc_site_state state =
-        e->state == MEMBER_DEAD ? NUC_SITE_DEAD : NUC_SITE_LEFT;
+    uint8_t bytes[NET_CTL_BYTES_MAX];
+    struct writer w = writer_of(bytes, sizeof bytes);
 
-    /* First what was under way to it ends, then those who watch it hear. */
-    site_net(s, &(struct net_in){.kind = NET_IN_DEAD,
-                                 .site = e->site,
-                                 .incarnation = e->incarnation});
-    while (drain_net(s)) {
-    }
+    wire_encode_dir(msg, &w);
+    send_ctl(s, site, &w);
+}
+
+void site_directory_gone(struct site *s, uint64_t site, uint32_t incarnation)
+{
     enum motet_err err =
         tell_directory(s, &(struct dir_in){.kind = DIR_IN_GONE,
-                                           .site = e->site,
-                                           .incarnation = e->incarnation});
+                                           .site = site,
+                                           .incarnation = incarnation});
     (void)err; /* only PUBLISH fails */
-    tell_nucleus(s, &(struct nuc_in){.kind = NUC_SITE,
-                                     .site = e->site,
-                                     .incarnation = e->incarnation,
-                                     .state = state});
 }
 
 /* A life of it is known: those before are over, even if membership was never
- * told of them. The directory may have been, by a site that was behind. */
+ * told of them. */
 static void site_lives(struct site *s, const struct member_effect *e)
 {
-    enum motet_err err =
-        tell_directory(s, &(struct dir_in){.kind = DIR_IN_GONE,
-                                           .site = e->site,
-                                           .incarnation = e->incarnation - 1});
-    (void)err; /* only PUBLISH fails */
+    deaths_begin(s, e->site, e->incarnation - 1, NUC_SITE_DEAD);
     tell_nucleus(s, &(struct nuc_in){.kind = NUC_SITE,
                                      .site = e->site,
                                      .incarnation = e->incarnation,
@@ -455,7 +487,9 @@ static void on_member_state(struct site *s, const struct member_effect *e)
     l->incarnation = e->incarnation;
     if (e->site != s->cfg.site) {
         if (e->state == MEMBER_DEAD || e->state == MEMBER_LEFT) {
-            site_gone(s, e);
+            deaths_begin(s, e->site, e->incarnation,
+                         e->state == MEMBER_DEAD ? NUC_SITE_DEAD
+                                                 : NUC_SITE_LEFT);
         } else {
             site_lives(s, e);
         }
@@ -500,6 +534,22 @@ static bool drain_members(struct site *s)
     return any;
 }
 
+/* What is withdrawn says nothing: the port is somewhere else, or ended. */
+static void on_owner(struct site *s, const struct dir_effect *e)
+{
+    const struct record *r = e->record;
+
+    if (e->in) {
+        site_net(s, &(struct net_in){
+                        .kind = NET_IN_WHERE,
+                        .dst = r->subject,
+                        .site = r->site != 0 ? r->site : e->site,
+                        .incarnation =
+                            r->site != 0 ? r->incarnation : e->incarnation,
+                        .epoch = r->epoch});
+    }
+}
+
 static void on_directory(struct site *s, const struct dir_effect *e)
 {
     uint8_t bytes[NET_CTL_BYTES_MAX];
@@ -516,13 +566,11 @@ static void on_directory(struct site *s, const struct dir_effect *e)
                                          .name = e->record->name,
                                          .src = e->record->subject,
                                          .site = e->site,
+                                         .epoch = e->record->epoch,
                                          .in = e->in});
         break;
     case DIR_OWNER:
-        site_net(s, &(struct net_in){.kind = NET_IN_WHERE,
-                                     .dst = e->record->subject,
-                                     .site = e->site,
-                                     .epoch = e->record->epoch});
+        on_owner(s, e);
         break;
     }
 }
@@ -551,6 +599,7 @@ void site_settle(struct site *s)
         again = drain_nucleus(s) || again;
         again = drain_members(s) || again;
         again = drain_directory(s) || again;
+        again = moves_drain(s) || again;
     } while (again);
 }
 

@@ -1,7 +1,11 @@
 #include <string.h>
 
+#include "deaths.h"
 #include "inside.h"
+#include "moves.h"
 #include "nucleus/base/ui.h"
+
+enum { FLUSHES_MAX = 8 }; /* in a tick; then the loop sees the network again */
 
 struct site_config site_config_default(void)
 {
@@ -106,7 +110,8 @@ static bool create_machines(struct site *s)
     s->frames = wire_arena_new(&s->mem);
     s->ctl = wire_arena_new(&s->mem);
     return s->frames != NULL && s->ctl != NULL && create_nucleus(s) &&
-           create_netmgr(s) && create_members(s) && create_directory(s);
+           create_netmgr(s) && create_members(s) && create_directory(s) &&
+           moves_create(s);
 }
 
 static void destroy_machines(struct site *s)
@@ -139,6 +144,9 @@ static void free_site(struct site *s)
         buf_unref(e->msg.data);
     }
     actors_fini(s);
+    moves_fini(s);
+    deaths_fini(s);
+    mem_free(&s->own, s->notes_kept, MOVES_KEPT * sizeof *s->notes_kept);
     conns_fini(s);
     destroy_machines(s);
     ring_fini(&s->notes);
@@ -183,6 +191,12 @@ struct site *site_create(const struct site_config *cfg, uint64_t now_ns)
     ring_init(&s->attached, &s->own, sizeof(struct nuc_effect));
     conns_init(s);
     actors_init(s);
+    deaths_init(s);
+    records_init(s);
+    list_init(&s->moves);
+    list_init(&s->arrivals);
+    s->notes_kept = mem_alloc(&s->own, MOVES_KEPT * sizeof *s->notes_kept);
+    CHECK(s->notes_kept != NULL);
     if (!create_machines(s)) {
         free_site(s);
         return NULL;
@@ -204,6 +218,17 @@ void site_destroy(struct site *s)
 
 /* ---- a turn ----------------------------------------------------------------
  */
+
+/* What goes through the loop comes back, and has to be answered in its turn. */
+static void flush(struct site *s)
+{
+    for (int i = 0; s->flush && i < FLUSHES_MAX; i++) {
+        s->flush = false;
+        site_net(s, &(struct net_in){.kind = NET_IN_FLUSH});
+        s->flush = false;
+        site_settle(s);
+    }
+}
 
 static void tick(struct site *s)
 {
@@ -228,13 +253,11 @@ static void tick(struct site *s)
         CHECK(err == MOTET_OK);
     }
     site_settle(s);
+    deaths_run(s);
     actors_run(s);
     site_settle(s);
-    if (s->flush) {
-        site_net(s, &(struct net_in){.kind = NET_IN_FLUSH});
-        site_settle(s);
-        s->flush = false;
-    }
+    moves_run(s);
+    flush(s);
 }
 
 static void leave(struct site *s)
@@ -349,6 +372,8 @@ uint64_t site_deadline_ns(const struct site *s)
     at = earlier(at, netmgr_deadline_ns(s->netmgr));
     at = earlier(at, members_deadline_ns(s->members));
     at = earlier(at, directory_deadline_ns(s->directory));
+    at = earlier(at, moves_deadline_ns(s));
+    at = earlier(at, deaths_deadline_ns(s));
     return earlier(at, deadlines_next(&s->timers));
 }
 
@@ -391,6 +416,11 @@ const struct members *site_members(const struct site *s)
 const struct directory *site_directory(const struct site *s)
 {
     return s->directory;
+}
+
+const struct migration *site_migration(const struct site *s)
+{
+    return s->migration;
 }
 
 const struct mem *site_mem(const struct site *s)

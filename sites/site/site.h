@@ -10,6 +10,7 @@
 #include "nucleus/core/nucleus.h"
 #include "sites/core/directory.h"
 #include "sites/core/member.h"
+#include "sites/core/migration.h"
 
 /* A site: the nucleus, the network manager, membership and the directory,
  * composed. Bytes in, bytes out, one deadline; pure like its parts, so that the
@@ -39,6 +40,11 @@ struct site_config {
         *seeds[SITE_SEEDS_MAX]; /* addresses of members to join through */
     uint32_t seed_count;
     struct trace_record *trace_ring; /* TRACE_RING records or NULL; borrowed */
+    /** The table of a kind of supervisor actor by its name, for actors that move
+     * here; NULL: there is none. May itself be NULL. */
+    const struct motet_supervisor *(*actor_kind)(void *ctx, const char *name);
+    void *actor_ctx;
+    uint32_t operator_uid; /* who may move what is not theirs, beside uid 0 */
 };
 
 /** Everything at the defaults of DESIGN section 12; the caller fills in who the
@@ -82,6 +88,8 @@ enum site_effect_kind {
     SITE_LOG,      /* log */
     SITE_REBIRTH,  /* incarnation: this one is dead to the cluster; destroy the
                     * site, persist at least `incarnation`, create it anew */
+    SITE_LEAVE,    /* asked for by its control port: the host ends it in good
+                    * order */
     SITE_REFUSED,  /* log: this site may not join: TWIN, NAME_TAKEN, VERSION,
                     * AUTH. The host decides whether to give up */
 };
@@ -96,6 +104,9 @@ enum site_log_kind {
     SITE_LOG_REBIRTH,
     SITE_LOG_ACTOR, /* an actor could not start: err, name */
     SITE_LOG_STALL, /* value: ns */
+    SITE_LOG_MOVE,  /* site, incarnation, value: an xid; from, event, to */
+    SITE_LOG_PORT_HERE, /* port lives here, value: epoch */
+    SITE_LOG_PORT_AWAY, /* port died with the site to which it was given */
 };
 
 struct site_log {
@@ -105,6 +116,9 @@ struct site_log {
     uint64_t site;
     uint32_t incarnation;
     uint64_t value;
+    struct motet_ui port;
+    enum mig_state from, to;
+    enum mig_event event;
     const char *name;   /* never NULL; borrowed until the next site_effect() */
     const char *addr;   /* likewise */
     const char *detail; /* likewise */
@@ -173,6 +187,7 @@ const struct nucleus *site_nucleus(const struct site *s);
 const struct netmgr *site_netmgr(const struct site *s);
 const struct members *site_members(const struct site *s);
 const struct directory *site_directory(const struct site *s);
+const struct migration *site_migration(const struct site *s);
 const struct mem *site_mem(const struct site *s);
 const struct trace *site_trace(const struct site *s);
 
