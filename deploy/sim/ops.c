@@ -129,8 +129,30 @@ static void op_disable(struct motet_self *self, struct worker *k)
     }
 }
 
+/* A slow actor has its ports closed half of the time, and long; a stuck one
+ * does not open any. */
+static void be_slow(struct motet_self *self, struct worker *k,
+                    enum manner manner)
+{
+    for (uint32_t i = 0; i < PORTS_MAX; i++) {
+        struct my_port *p = &k->port[i];
+        if (ui_is_zero(p->ui) || p->enable_ns != 0 ||
+            (manner == MANNER_SLOW && below(self, 2) == 0)) {
+            continue;
+        }
+        if (motet_actor_port_enable(self, p->ui, false, 0) == MOTET_OK) {
+            p->enable_ns = now(k) + 1 + below(self, 2 * SECOND);
+        }
+    }
+}
+
 void ops_enable(struct motet_self *self, struct worker *k, bool all)
 {
+    const enum manner manner = k->work->manner[k->node->index];
+    if (manner == MANNER_STUCK) {
+        be_slow(self, k, manner);
+        return;
+    }
     for (uint32_t i = 0; i < PORTS_MAX; i++) {
         struct my_port *p = &k->port[i];
         if (p->enable_ns != 0 && (all || p->enable_ns <= now(k)) &&
@@ -141,6 +163,9 @@ void ops_enable(struct motet_self *self, struct worker *k, bool all)
     }
     if (all && ui_is_zero(k->port[0].ui)) {
         ops_open_port(self, k, 0);
+    }
+    if (manner == MANNER_SLOW) {
+        be_slow(self, k, manner);
     }
 }
 

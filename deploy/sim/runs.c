@@ -42,7 +42,7 @@ struct tally {
     uint64_t unsafe, stuck, differs;
     uint64_t virtual_ns, packets, agreed_max_ns;
     struct check_counts counts;
-    uint64_t faults[SIM_FAULT_COUNT];
+    uint64_t faults[FAULT_KIND_COUNT];
     double start, said;
     bool first_failure_said; /* in JSON */
 };
@@ -212,7 +212,7 @@ static void take(struct tally *t, const struct answer *a)
         t->agreed_max_ns = r->agreed_ns;
     }
     add_counts(&t->counts, &r->counts);
-    for (uint32_t f = 0; f < SIM_FAULT_COUNT; f++) {
+    for (uint32_t f = 0; f < FAULT_KIND_COUNT; f++) {
         t->faults[f] += r->faults[f];
     }
     if (r->verdict != SIM_PASS) {
@@ -326,9 +326,9 @@ static void print_counts(const struct tally *t)
            "   site dead %" PRIu64 "\n",
            c->watches, c->news_closed, c->news_crashed, c->news_dead);
     printf("faults  ");
-    for (uint32_t f = 0; f < SIM_FAULT_COUNT; f++) {
+    for (uint32_t f = 0; f < FAULT_KIND_COUNT; f++) {
         if (t->faults[f] > 0) {
-            printf(" %s %" PRIu64 "  ", sim_fault_name((enum sim_fault)f),
+            printf(" %s %" PRIu64 "  ", fault_word((enum fault_kind)f),
                    t->faults[f]);
         }
     }

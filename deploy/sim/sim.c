@@ -25,10 +25,6 @@ static const uint64_t look_ns = 100 * MS;    /* between two looks */
 static const uint64_t inspect_ns = 500 * MS; /* between two, of queues */
 static const uint64_t late_ns = 10 * MS;     /* P1, P4 */
 
-#define TEXT(name, text) [SIM_FAULT_##name] = text,
-static const char *const fault_names[SIM_FAULT_COUNT] = {SIM_FAULTS(TEXT)};
-#undef TEXT
-
 static const char *const preset_names[SIM_PRESET_COUNT] = {
     [SIM_SWARM] = "swarm",   [SIM_CALM] = "calm",   [SIM_LOSSY] = "lossy",
     [SIM_DEATHS] = "deaths", [SIM_TIGHT] = "tight",
@@ -39,9 +35,15 @@ const char *sim_preset_name(enum sim_preset preset)
     return (size_t)preset < SIM_PRESET_COUNT ? preset_names[preset] : NULL;
 }
 
-const char *sim_fault_name(enum sim_fault fault)
+void sim_of_scenario(const struct scenario *s, struct sim_options *opt)
 {
-    return fault_names[fault];
+    _Static_assert((int)NETWORK_COUNT == (int)SIM_PRESET_COUNT &&
+                       (int)NETWORK_TIGHT == (int)SIM_TIGHT,
+                   "the same kinds of weather");
+    opt->scenario = s;
+    opt->preset = (enum sim_preset)s->network;
+    opt->sites = s->sites;
+    opt->for_ns = s->for_ns;
 }
 
 static void init_node(struct world *w, uint32_t i)
@@ -67,15 +69,18 @@ static void init_world(struct world *w, uint64_t seed)
     deadlines_init(&w->due, &w->mem);
     prng_init(&w->chance, hash_fold(seed, opt->preset));
     prng_init(&w->net_chance, hash_fold(seed, opt->preset + 100));
-    w->node_count =
-        opt->sites != 0 ? opt->sites : (uint32_t)prng_between(&w->chance, 3, 7);
+    /* Drawn in any case: the rest of the run stays the same. */
+    const uint32_t sites = (uint32_t)prng_between(&w->chance, 3, 7);
+    const uint64_t for_ns = prng_between(&w->chance, 40, 260) * SECOND;
+    w->node_count = opt->sites != 0 ? opt->sites : sites;
+    w->for_ns = opt->for_ns != 0 ? opt->for_ns : for_ns;
     for (uint32_t i = 0; i <= w->node_count; i++) {
         init_node(w, i);
     }
     w->check = check_new(&cfg);
     w->work = work_new(w);
     net_init(w);
-    faults_draw(w);
+    faults_draw(w, hash_fold(seed, opt->preset + 200));
 }
 
 static void look(struct world *w)
@@ -93,7 +98,7 @@ static void look(struct world *w)
             .value = members_view(site_members(n->site)),
             .value2 = directory_view(site_directory(n->site)),
         };
-        check_feed(w->check, &e);
+        world_tell(w, &e);
         world_trace(w, n, '?', "%s sees %u members %llx, %u records %llx",
                     n->name,
                     members_alive(site_members(n->site), &(uint64_t){0}),
@@ -210,6 +215,7 @@ static void end_world(struct world *w)
     for (uint32_t i = 0; i <= w->node_count; i++) {
         node_crash(&w->node[i], "ends");
     }
+    faults_fini(w);
     struct deadline *d = NULL;
     while ((d = deadlines_pop(&w->due, UINT64_MAX - 1)) != NULL) {
         if (d->kind == DUE_PACKET) {
@@ -219,9 +225,6 @@ static void end_world(struct world *w)
         } else if (d->kind == DUE_DIALED) {
             mem_free(&w->mem, CONTAINER_OF(d, struct dialing, done),
                      sizeof(struct dialing));
-        } else if (d->kind == DUE_UNDO) {
-            mem_free(&w->mem, CONTAINER_OF(d, struct undo, at),
-                     sizeof(struct undo));
         }
     }
     net_fini(w);
@@ -257,18 +260,20 @@ static void judge(struct world *w)
 
 static void play(struct world *w)
 {
-    const uint64_t drawn_ns = prng_between(&w->chance, 20, 60) * SECOND;
-    const uint64_t for_ns = w->opt->for_ns != 0 ? w->opt->for_ns : drawn_ns;
+    const struct scenario *script = w->opt->scenario;
     const bool early = prng_chance(&w->chance, 300000);
-    const bool core_only = w->opt->preset != SIM_CALM &&
-                           prng_chance(&w->chance, 500000) && w->node_count > 2;
+    const bool drawn_core = prng_chance(&w->chance, 500000);
+    const bool core_only =
+        w->node_count > 2 &&
+        (script != NULL ? script->core
+                        : drawn_core && w->opt->preset != SIM_CALM);
     for (uint32_t i = 0; i < w->node_count; i++) {
         world_at(w, &w->node[i].boot, DUE_BOOT,
                  w->now_ns + prng_below(&w->chance, SECOND));
     }
-    run_for(w, early ? 1 : 4 * SECOND);
+    run_for(w, early && script == NULL ? 1 : 4 * SECOND);
     faults_start(w);
-    run_for(w, for_ns);
+    run_for(w, w->for_ns);
 
     w->report->core_only = core_only;
     faults_heal(w, core_only);

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "deploy/chaos/scenario.h"
 #include "deploy/check/check.h"
 
 /* A cluster in a simulated world: sites as they run in motetd, on virtual time,
@@ -32,6 +33,15 @@ struct sim_options {
     uint32_t sites;  /* 2 .. SIM_SITES_MAX; 0 = drawn, 3 to 7 */
     uint64_t for_ns; /* of faults and load; 0 = drawn, 20 to 60 s */
     FILE *trace;     /* what happens, a line each; NULL = nothing */
+    const struct scenario *scenario; /* NULL: sites and faults are drawn */
+    const struct faults *faults;     /* NULL: as drawn; else these instead */
+    struct faults *drawn; /* NULL, or gives the faults: faults_free() */
+
+    /* Who listens; each may be NULL. */
+    void *ctx;
+    void (*on_event)(void *ctx, const struct check_event *e);
+    void (*on_fault)(void *ctx, uint64_t now_ns, const struct fault *f,
+                     bool begins);
 };
 
 enum sim_verdict {
@@ -39,17 +49,6 @@ enum sim_verdict {
     SIM_UNSAFE, /* a promise was broken */
     SIM_STUCK,  /* something did not end, or there was no agreement: P8, P13 */
 };
-
-/* clang-format off */
-#define SIM_FAULTS(X)                                                          \
-    X(CRASH, "crash") X(PAUSE, "pause") X(CUT_ONE_WAY, "cut one way")          \
-    X(CUT, "cut both ways") X(HALVES, "halves") X(RING, "ring") X(CLOG, "clog")\
-    X(BREAK, "break") X(WEATHER, "weather") X(STRANGER, "stranger")            \
-    X(TWIN, "twin") X(LEAVE, "leave")
-/* clang-format on */
-#define SIM_FAULT_ENUM(name, text) SIM_FAULT_##name,
-enum sim_fault { SIM_FAULTS(SIM_FAULT_ENUM) SIM_FAULT_COUNT };
-#undef SIM_FAULT_ENUM
 
 struct sim_report {
     uint64_t seed;
@@ -62,7 +61,7 @@ struct sim_report {
     uint64_t packets;
     uint64_t refused_joins; /* a site was told that it may not join */
     uint64_t rebirths;
-    uint64_t faults[SIM_FAULT_COUNT];
+    uint64_t faults[FAULT_KIND_COUNT];
     struct check_counts counts;
     uint32_t violations; /* all; these are kept: */
     struct check_violation kept[SIM_VIOLATIONS_MAX];
@@ -75,7 +74,9 @@ void sim_run(uint64_t seed, const struct sim_options *opt,
 
 /** "swarm", "calm" ...; NULL outside the list. Static. */
 const char *sim_preset_name(enum sim_preset preset);
-/** "crash" ... Static. */
-const char *sim_fault_name(enum sim_fault fault);
+
+/** The options of a scenario: its sites, its length, its network. Borrows it.
+ */
+void sim_of_scenario(const struct scenario *s, struct sim_options *opt);
 
 #endif

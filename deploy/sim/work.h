@@ -37,6 +37,7 @@ struct work {
     uint32_t dynamics; /* ever */
     bool draining;
     bool probing;
+    enum manner manner[NODES_MAX];
     bool answered[NODES_MAX][NODES_MAX]; /* from, to */
     bool gone[NODES_MAX][WORKERS_MAX];   /* ended itself */
     uint8_t *pattern;                    /* BODY_MAX + PATTERN_SHIFT bytes */

@@ -40,7 +40,7 @@ void worker_feed(struct worker *k, const struct check_event *e)
                     e->err != MOTET_OK ? motet_err_name(e->err) : "",
                     e->what == CHECK_NEWS ? "news" : "");
     }
-    check_feed(w->check, e);
+    world_tell(w, e);
 }
 
 struct motet_out worker_out(struct worker *k, uint64_t id, size_t size,

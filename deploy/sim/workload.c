@@ -113,3 +113,8 @@ void work_judge(struct work *k)
         }
     }
 }
+
+void work_manner(struct work *k, const struct node *n, enum manner manner)
+{
+    k->manner[n->index] = manner;
+}

@@ -17,6 +17,14 @@ void *world_alloc(struct world *w, size_t size)
     return p;
 }
 
+void world_tell(struct world *w, const struct check_event *e)
+{
+    if (w->opt->on_event != NULL) {
+        w->opt->on_event(w->opt->ctx, e);
+    }
+    check_feed(w->check, e);
+}
+
 void world_at(struct world *w, struct deadline *d, enum due due, uint64_t at_ns)
 {
     d->kind = (uint32_t)due;
@@ -115,7 +123,7 @@ static void tell(struct node *n, enum check_what what, uint64_t value)
         .incarnation = n->incarnation,
         .value = value,
     };
-    check_feed(n->world->check, &e);
+    world_tell(n->world, &e);
 }
 
 static uint32_t next_incarnation(struct node *n)
@@ -158,6 +166,11 @@ void node_boot(struct node *n)
     struct world *w = n->world;
     CHECK(n->site == NULL);
     deadline_clear(&w->due, &n->boot);
+    if (n->full_until_ns > w->now_ns) { /* its service manager tries again */
+        world_trace(w, n, '!', "%s: no room for its state file", n->name);
+        world_at(w, &n->boot, DUE_BOOT, w->now_ns + SECOND);
+        return;
+    }
     n->incarnation = next_incarnation(n);
     n->stored_before = n->stored;
     n->stored = n->incarnation;
@@ -403,7 +416,7 @@ static void on_due(struct world *w, struct deadline *d)
         net_on_dialed(CONTAINER_OF(d, struct dialing, done));
         break;
     case DUE_FAULT:
-        faults_on(CONTAINER_OF(d, struct nemesis, next));
+        faults_on(CONTAINER_OF(d, struct script, next));
         break;
     case DUE_UNDO:
         faults_on_undo(CONTAINER_OF(d, struct undo, at));

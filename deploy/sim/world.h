@@ -39,7 +39,7 @@ enum due {
     DUE_BREAK,    /* struct wire */
     DUE_PACKET,   /* struct packet */
     DUE_DIALED,   /* struct dialing */
-    DUE_FAULT,    /* struct nemesis */
+    DUE_FAULT,    /* struct script */
     DUE_UNDO,     /* struct undo */
 };
 
@@ -71,8 +71,9 @@ struct node {
     uint32_t stored_before; /* to which the file may be rolled back */
     uint32_t life;          /* counts boots */
     uint64_t boot_ns;
-    uint64_t clock_ns; /* its monotonic clock is ahead by this */
-    int64_t wall_s;    /* its wall clock is ahead by this */
+    uint64_t full_until_ns; /* its disk is: it cannot boot */
+    uint64_t clock_ns;      /* its monotonic clock is ahead by this */
+    int64_t wall_s;         /* its wall clock is ahead by this */
     uint64_t busy_until_ns;
     bool paused;
     uint64_t paused_ns; /* when it was */
@@ -93,7 +94,11 @@ struct link {
     uint32_t loss;          /* of a million */
     uint32_t duplicate;
     uint32_t reorder;
-    uint32_t cuts; /* by how many faults it is cut */
+    uint32_t corrupt;
+    uint32_t burst;      /* packets lost in a row, on average; 0 is 1 */
+    uint32_t burst_left; /* to be lost yet */
+    uint64_t queue;      /* bytes it holds; 0: any number */
+    uint32_t cuts;       /* by how many faults it is cut */
     uint64_t clogged_until_ns;
 };
 
@@ -149,21 +154,20 @@ struct dialing {
     char addr[ADDR_SIZE];
 };
 
-struct nemesis {
+/* Walks along the faults of the run. */
+struct script {
     struct deadline next;
     struct world *world;
-    enum sim_fault fault;
-    uint64_t mean_ns; /* between two of a kind; 0 = never */
+    uint64_t start_ns;
+    size_t at;
 };
 
-/* What ends a cut, unless everything was healed before. */
+/* A fault that lasts, and what ends it. */
 struct undo {
     struct deadline at;
+    struct list link;
     struct world *world;
-    uint32_t heals;
-    uint32_t count;
-    uint8_t from[NODES_MAX * NODES_MAX];
-    uint8_t to[NODES_MAX * NODES_MAX];
+    const struct fault *fault;
 };
 
 /* Drawn once for all sites of a run. */
@@ -192,13 +196,17 @@ struct world {
     uint64_t hash;       /* of sites that are no more, and of faults */
     uint32_t node_count; /* without the twin */
     struct node node[NODES_MAX];
-    struct link link[NODES_MAX][NODES_MAX];
+    struct link weather[NODES_MAX][NODES_MAX]; /* without faults */
+    struct link link[NODES_MAX][NODES_MAX];    /* with them */
     bool datagram[NODES_MAX][NODES_MAX];
     struct list wires;
     struct map wire_of; /* (number, 0) */
     uint64_t wire_count;
-    struct nemesis nemesis[SIM_FAULT_COUNT];
-    uint32_t heals;
+    uint64_t for_ns; /* of faults and load */
+    struct faults faults;
+    struct script script;
+    struct list active; /* struct undo */
+    uint32_t twin_of;   /* the index of a node; UINT32_MAX: none was ever */
     struct tuning tuning;
     struct check *check;
     struct work *work;
@@ -207,6 +215,8 @@ struct world {
 /* ---- world.c ---------------------------------------------------------------
  */
 
+/** An event for the checker, and for whoever listens. */
+void world_tell(struct world *w, const struct check_event *e);
 /** Memory of the simulator; never NULL. Zeroed. Freed by mem_free(&w->mem). */
 void *world_alloc(struct world *w, size_t size);
 /** Arms `d`; `due` says what it is embedded in. */
@@ -249,8 +259,8 @@ void net_write(struct node *from, const struct site_effect *e);
 void net_close(struct node *from, uint64_t conn);
 /** All connections of a node that has crashed. */
 void net_crashed(struct node *n);
-/** Breaks one connection, drawn. */
-void net_break_one(struct world *w);
+/** Breaks one connection among those that the fault is about, drawn. */
+void net_break_one(struct world *w, const struct fault *f);
 /** Sends on a stream: an input for the other side (NULL: none), or the end. */
 void net_append(struct way *y, struct input *in, bool fin);
 /** How long something is on its way, drawn. */
@@ -269,13 +279,14 @@ void net_on_dialed(struct dialing *d);
 /* ---- faults.c --------------------------------------------------------------
  */
 
-/** Draws the weather, the tuning and who breaks what. */
-void faults_draw(struct world *w);
+/** Draws the weather, the tuning and what breaks when. */
+void faults_draw(struct world *w, uint64_t seed);
 void faults_start(struct world *w);
 /** Everything is well again, for all, or for a core of the nodes. */
 void faults_heal(struct world *w, bool core_only);
-void faults_on(struct nemesis *m);
+void faults_on(struct script *s);
 void faults_on_undo(struct undo *u);
+void faults_fini(struct world *w);
 
 /* ---- workload.c ------------------------------------------------------------
  */
@@ -286,6 +297,13 @@ void work_free(struct work *k);
 void work_spawn(struct work *k, struct node *n);
 /** Starts anew those that have ended themselves. */
 void work_respawn(struct work *k, struct node *n);
+/** How the actors of a node behave. */
+enum manner {
+    MANNER_WELL,
+    MANNER_SLOW,  /* they take long to read */
+    MANNER_STUCK, /* they do not read at all */
+};
+void work_manner(struct work *k, const struct node *n, enum manner manner);
 /** No new operations; what is held is answered, what is closed opens. */
 void work_drain(struct work *k);
 /** From now on each site calls each other one, until a call is answered. */
