@@ -1,7 +1,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "fault.h"
+#include "chaos.h"
 #include "nucleus/base/hash.h"
 
 /* Faults at random. All about a fault is drawn before the run, whatever the
@@ -11,10 +11,10 @@
 static const uint64_t ms = 1000000;
 static const uint64_t second = 1000000000;
 
-#define KIND(name, word, kind) [NEMESIS_##name] = {word, FAULT_##kind},
+#define KIND(name, word, kind) [NEMESIS_##name] = {word, CHAOS_##kind},
 static const struct {
     const char *word;
-    enum fault_kind kind;
+    enum chaos_kind kind;
 } nemeses[NEMESIS_COUNT] = {NEMESES(KIND)};
 #undef KIND
 
@@ -23,7 +23,7 @@ const char *nemesis_word(enum nemesis_kind kind)
     return (size_t)kind < NEMESIS_COUNT ? nemeses[kind].word : NULL;
 }
 
-enum fault_kind nemesis_fault(enum nemesis_kind kind)
+enum chaos_kind nemesis_fault(enum nemesis_kind kind)
 {
     return nemeses[kind].kind;
 }
@@ -50,7 +50,7 @@ static uint64_t draw_cut_ns(struct prng *p)
                                   : prng_between(p, 1, 15) * second;
 }
 
-static void draw_pair(struct prng *p, uint32_t count, struct fault *f)
+static void draw_pair(struct prng *p, uint32_t count, struct chaos_fault *f)
 {
     const uint64_t a = prng_below(p, count);
     const uint64_t b = (a + 1 + prng_below(p, count - 1)) % count;
@@ -58,7 +58,7 @@ static void draw_pair(struct prng *p, uint32_t count, struct fault *f)
     f->to = 1U << b;
 }
 
-static void draw_halves(struct prng *p, uint32_t count, struct fault *f)
+static void draw_halves(struct prng *p, uint32_t count, struct chaos_fault *f)
 {
     const uint32_t all = count >= 32 ? UINT32_MAX : (1U << count) - 1;
     f->sites = (uint32_t)prng_next(p) & all;
@@ -67,7 +67,7 @@ static void draw_halves(struct prng *p, uint32_t count, struct fault *f)
 }
 
 /* A site and some, or all, of the others. */
-static void draw_star(struct prng *p, uint32_t count, struct fault *f)
+static void draw_star(struct prng *p, uint32_t count, struct chaos_fault *f)
 {
     const uint32_t all = count >= 32 ? UINT32_MAX : (1U << count) - 1;
     f->sites = draw_site(p, count);
@@ -78,7 +78,7 @@ static void draw_star(struct prng *p, uint32_t count, struct fault *f)
 
 /* A site dies, or leaves in good order, and comes back after a while. Some lose
  * their state, or have a clock that jumps. */
-static void draw_death(struct prng *p, uint32_t count, struct fault *f)
+static void draw_death(struct prng *p, uint32_t count, struct chaos_fault *f)
 {
     const uint64_t draw = prng_below(p, 10);
     const uint64_t hurt = prng_below(p, 10);
@@ -90,26 +90,28 @@ static void draw_death(struct prng *p, uint32_t count, struct fault *f)
         f->for_ns = prng_between(p, 10, 60) * second;
     }
     if (hurt < 2) {
-        f->kind = hurt == 0 ? FAULT_LOSE_STATE : FAULT_ROLL_BACK;
+        f->kind = hurt == 0 ? CHAOS_LOSE_STATE : CHAOS_ROLL_BACK;
     }
 }
 
-static void draw_site_fault(struct prng *p, uint32_t count, struct fault *f)
+static void draw_site_fault(struct prng *p, uint32_t count,
+                            struct chaos_fault *f)
 {
     f->sites = draw_site(p, count);
     f->for_ns = prng_chance(p, 500000) ? prng_between(p, 5, 500) * ms
                                        : prng_between(p, 500, 10000) * ms;
 }
 
-static void draw_link_fault(struct prng *p, uint32_t count, struct fault *f)
+static void draw_link_fault(struct prng *p, uint32_t count,
+                            struct chaos_fault *f)
 {
     draw_star(p, count, f);
     f->one_way = prng_chance(p, 300000);
     f->for_ns = prng_between(p, 1, 10) * second;
-    if (f->kind == FAULT_LOSS) {
+    if (f->kind == CHAOS_LOSS) {
         f->by = (int64_t)prng_between(p, 10000, 400000);
         f->burst = (uint32_t)prng_between(p, 1, 8);
-    } else if (f->kind == FAULT_DELAY) {
+    } else if (f->kind == CHAOS_DELAY) {
         f->by = (int64_t)(prng_between(p, 1, 300) * ms);
     } else {
         f->by = (int64_t)prng_between(p, 1000, 50000);
@@ -117,7 +119,7 @@ static void draw_link_fault(struct prng *p, uint32_t count, struct fault *f)
 }
 
 static void draw_fault(enum nemesis_kind kind, struct prng *p, uint32_t count,
-                       struct fault *f)
+                       struct chaos_fault *f)
 {
     switch (kind) {
     case NEMESIS_KILL:
@@ -167,18 +169,18 @@ static void draw_fault(enum nemesis_kind kind, struct prng *p, uint32_t count,
 }
 
 void nemesis_draw(enum nemesis_kind kind, uint64_t seed, uint32_t site_count,
-                  uint64_t for_ns, uint64_t mean_ns, struct faults *list)
+                  uint64_t for_ns, uint64_t mean_ns, struct chaos_faults *list)
 {
     struct prng p;
     prng_init(&p, hash_fold(seed, 1000 + (uint64_t)kind));
     uint64_t at_ns = prng_exponential(&p, mean_ns);
     for (unsigned i = 1; at_ns < for_ns; i++) {
-        struct fault f = {.kind = nemeses[kind].kind, .at_ns = at_ns};
+        struct chaos_fault f = {.kind = nemeses[kind].kind, .at_ns = at_ns};
         f.dice = prng_next(&p);
         draw_fault(kind, &p, site_count, &f);
         (void)snprintf(f.name, sizeof f.name, "%s-%u", nemeses[kind].word, i);
-        if (!faults_add(list, &f)) {
-            return; /* FAULTS_MAX: enough of them */
+        if (!chaos_add(list, &f)) {
+            return; /* CHAOS_FAULTS_MAX: enough of them */
         }
         at_ns += 1 + prng_exponential(&p, mean_ns);
     }

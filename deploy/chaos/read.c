@@ -375,10 +375,10 @@ static void on_kind(struct reader *r, yaml_node_t *node, void *into)
     const char *word = text_of(r, node, "fault");
     char list[300];
     size_t n = 0;
-    if (!fault_of_word(word, &raw->line.fault.kind)) {
-        for (size_t i = 0; i < FAULT_KIND_COUNT && n < sizeof list; i++) {
+    if (!chaos_of_word(word, &raw->line.fault.kind)) {
+        for (size_t i = 0; i < CHAOS_KIND_COUNT && n < sizeof list; i++) {
             n += (size_t)snprintf(list + n, sizeof list - n, " %s",
-                                  fault_word((enum fault_kind)i));
+                                  chaos_word((enum chaos_kind)i));
         }
         fail(r, node, "no fault \"%.60s\"; there are:%s", word, list);
     }
@@ -396,7 +396,7 @@ static const struct key fault_keys[] = {
     {"one-way", TYPE_SWITCH, LINE(fault.one_way), 0, 0, NULL},
     {"for", TYPE_TIME, LINE(fault.for_ns), 0, YEAR_NS, NULL},
     {"every", TYPE_TIME, LINE(every_ns), 10000000, YEAR_NS, NULL},
-    {"times", TYPE_COUNT, LINE(times), 1, FAULTS_MAX, NULL},
+    {"times", TYPE_COUNT, LINE(times), 1, CHAOS_FAULTS_MAX, NULL},
     {"burst", TYPE_COUNT, LINE(fault.burst), 1, 1000, NULL},
     {"dice", TYPE_COUNT, LINE(fault.dice), 0, UINT64_MAX, NULL},
     {"name", TYPE_NAME, LINE(fault.name), 0, 0, NULL},
@@ -405,8 +405,8 @@ static const struct key fault_keys[] = {
 
 static void read_by(struct reader *r, struct raw *raw, const yaml_node_t *whole)
 {
-    struct fault *f = &raw->line.fault;
-    const char *word = fault_word(f->kind);
+    struct chaos_fault *f = &raw->line.fault;
+    const char *word = chaos_word(f->kind);
     const char *text =
         raw->by == NULL ? NULL : (const char *)raw->by->data.scalar.value;
     const yaml_node_t *node = raw->by == NULL ? whole : raw->by;
@@ -414,26 +414,26 @@ static void read_by(struct reader *r, struct raw *raw, const yaml_node_t *whole)
     uint64_t value = 0;
     bool ok = text != NULL;
     const char *like = "";
-    switch (fault_unit(f->kind)) {
-    case FAULT_NO_UNIT:
+    switch (chaos_unit(f->kind)) {
+    case CHAOS_NO_UNIT:
         if (text != NULL) {
             fail(r, node, "%s takes no \"by\"; leave it out", word);
         }
         return;
-    case FAULT_PARTS:
+    case CHAOS_PARTS:
         like = "30%, at most 100%";
         ok = ok && quantity(text, parts, 1000000, &value) && value > 0;
         break;
-    case FAULT_TIME:
+    case CHAOS_TIME:
         like = "50ms, at most 1m";
         ok = ok && time_of(text, &value) && value <= 60000000000 && value > 0;
         break;
-    case FAULT_SPEED:
-    case FAULT_BYTES:
+    case CHAOS_SPEED:
+    case CHAOS_BYTES:
         like = "64KiB, or of a rate 100KiB/s, from 1KiB";
         ok = ok && quantity(text, sizes, 1ULL << 40, &value) && value >= 1024;
         break;
-    case FAULT_SECONDS:
+    case CHAOS_SECONDS:
         like = "1h or -90s";
         ok = ok && time_of(text + minus, &value) && value >= 1000000000;
         value /= 1000000000;
@@ -449,16 +449,16 @@ static void read_by(struct reader *r, struct raw *raw, const yaml_node_t *whole)
 static void check_line(struct reader *r, const struct raw *raw, uint64_t seen,
                        const yaml_node_t *node)
 {
-    const struct fault *f = &raw->line.fault;
-    const char *word = fault_word(f->kind);
+    const struct chaos_fault *f = &raw->line.fault;
+    const char *word = chaos_word(f->kind);
     const bool site = (seen >> KEY_SITE & 1) != 0;
     const bool ends = (seen >> KEY_FROM & 1) != 0 || (seen >> KEY_TO & 1) != 0;
     const bool both = (seen >> KEY_FROM & 1) != 0 && (seen >> KEY_TO & 1) != 0;
-    if (fault_about(f->kind) == FAULT_OF_SITES && (!site || ends)) {
+    if (chaos_about(f->kind) == CHAOS_OF_SITES && (!site || ends)) {
         fail(r, node, "%s is about sites: say site: site1", word);
-    } else if (fault_about(f->kind) == FAULT_OF_LINKS && (site || !both)) {
+    } else if (chaos_about(f->kind) == CHAOS_OF_LINKS && (site || !both)) {
         fail(r, node, "%s is about links: say from: site1, to: site2", word);
-    } else if (fault_about(f->kind) == FAULT_OF_ALL && (site || ends)) {
+    } else if (chaos_about(f->kind) == CHAOS_OF_ALL && (site || ends)) {
         fail(r, node, "%s is about all links: leave site, from and to out",
              word);
     } else if (f->at_ns >= r->to->for_ns) {
@@ -467,7 +467,7 @@ static void check_line(struct reader *r, const struct raw *raw, uint64_t seen,
              "s; begin the fault earlier, or make \"for\" of the scenario "
              "longer",
              r->to->for_ns / 1000000000);
-    } else if (f->burst > 1 && f->kind != FAULT_LOSS) {
+    } else if (f->burst > 1 && f->kind != CHAOS_LOSS) {
         fail(r, node, "burst belongs to loss; leave it out of %s", word);
     } else if (raw->line.every_ns == 0 && raw->line.times > 1) {
         fail(r, node, "times: say how often too, like every: 2s");
@@ -598,7 +598,7 @@ static void on_seed(struct reader *r, yaml_node_t *node, void *into)
 static const struct key top_keys[] = {
     {"name", TYPE_NAME, TOP(name), 0, 0, NULL},
     {"about", TYPE_TEXT, TOP(about), 0, 0, NULL},
-    {"sites", TYPE_COUNT, TOP(sites), 2, FAULT_SITES_MAX, NULL},
+    {"sites", TYPE_COUNT, TOP(sites), 2, CHAOS_SITES_MAX, NULL},
     {"for", TYPE_TIME, TOP(for_ns), 1000000000, 86400000000000, NULL},
     {"network", TYPE_OTHER, 0, 0, 0, 0, on_network},
     {"workload", TYPE_OTHER, 0, 0, 0, 0, on_workload},

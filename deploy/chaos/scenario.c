@@ -51,14 +51,14 @@ static uint32_t pick_other(uint32_t to, uint32_t from, uint32_t count)
 }
 
 static void write_out(const struct scenario *s, uint32_t number, uint64_t seed,
-                      struct faults *list)
+                      struct chaos_faults *list)
 {
     const struct scenario_line *l = &s->lines[number];
     uint64_t at_ns = l->fault.at_ns;
     struct prng p;
     prng_init(&p, hash_fold(seed, number));
     for (uint32_t i = 0; at_ns < s->for_ns || i == 0; i++) {
-        struct fault f = l->fault;
+        struct chaos_fault f = l->fault;
         f.at_ns = at_ns;
         f.dice = f.dice != 0 ? f.dice : prng_next(&p);
         f.sites = pick(l->pick, f.sites, s->sites, i, &p);
@@ -67,10 +67,10 @@ static void write_out(const struct scenario *s, uint32_t number, uint64_t seed,
             f.to = pick_other(f.to, f.sites, s->sites);
         }
         if (f.name[0] == '\0') {
-            (void)snprintf(f.name, sizeof f.name, "%s-%u", fault_word(f.kind),
+            (void)snprintf(f.name, sizeof f.name, "%s-%u", chaos_word(f.kind),
                            (unsigned)list->count + 1);
         }
-        if (!faults_add(list, &f) || l->every_ns == 0 || i + 1 == l->times) {
+        if (!chaos_add(list, &f) || l->every_ns == 0 || i + 1 == l->times) {
             return;
         }
         at_ns += l->every_ns;
@@ -78,9 +78,9 @@ static void write_out(const struct scenario *s, uint32_t number, uint64_t seed,
 }
 
 void scenario_faults(const struct scenario *s, uint64_t seed,
-                     struct faults *list)
+                     struct chaos_faults *list)
 {
-    *list = (struct faults){0};
+    *list = (struct chaos_faults){0};
     for (uint32_t i = 0; i < s->line_count; i++) {
         write_out(s, i, seed, list);
     }
@@ -90,7 +90,7 @@ void scenario_faults(const struct scenario *s, uint64_t seed,
                          NEMESIS_MEAN_S * 1000000000ULL, list);
         }
     }
-    faults_sort(list);
+    chaos_sort(list);
 }
 
 /* ---- as a file -------------------------------------------------------------
@@ -100,7 +100,7 @@ static void put_set(FILE *out, const char *key, uint32_t set)
 {
     const char *between = "";
     (void)fprintf(out, ", %s: [", key);
-    for (uint32_t i = 0; i < FAULT_SITES_MAX; i++) {
+    for (uint32_t i = 0; i < CHAOS_SITES_MAX; i++) {
         if ((set >> i & 1) != 0) {
             (void)fprintf(out, "%ssite%" PRIu32, between, i + 1);
             between = ", ";
@@ -109,37 +109,37 @@ static void put_set(FILE *out, const char *key, uint32_t set)
     (void)fputc(']', out);
 }
 
-static void put_by(FILE *out, const struct fault *f)
+static void put_by(FILE *out, const struct chaos_fault *f)
 {
-    switch (fault_unit(f->kind)) {
-    case FAULT_NO_UNIT:
+    switch (chaos_unit(f->kind)) {
+    case CHAOS_NO_UNIT:
         break;
-    case FAULT_PARTS:
+    case CHAOS_PARTS:
         (void)fprintf(out, ", by: %" PRIi64 ".%04" PRIi64 "%%", f->by / 10000,
                       f->by % 10000);
         break;
-    case FAULT_TIME:
+    case CHAOS_TIME:
         (void)fprintf(out, ", by: %" PRIi64 "ns", f->by);
         break;
-    case FAULT_SPEED:
+    case CHAOS_SPEED:
         (void)fprintf(out, ", by: %" PRIi64 "/s", f->by);
         break;
-    case FAULT_BYTES:
+    case CHAOS_BYTES:
         (void)fprintf(out, ", by: %" PRIi64, f->by);
         break;
-    case FAULT_SECONDS:
+    case CHAOS_SECONDS:
         (void)fprintf(out, ", by: %" PRIi64 "s", f->by);
         break;
     }
 }
 
-static void put_fault(FILE *out, const struct fault *f)
+static void put_fault(FILE *out, const struct chaos_fault *f)
 {
     (void)fprintf(out, "  - {at: %" PRIu64 "ns, fault: %s", f->at_ns,
-                  fault_word(f->kind));
-    if (fault_about(f->kind) == FAULT_OF_SITES) {
+                  chaos_word(f->kind));
+    if (chaos_about(f->kind) == CHAOS_OF_SITES) {
         put_set(out, "site", f->sites);
-    } else if (fault_about(f->kind) == FAULT_OF_LINKS) {
+    } else if (chaos_about(f->kind) == CHAOS_OF_LINKS) {
         put_set(out, "from", f->sites);
         put_set(out, "to", f->to);
     }
@@ -155,7 +155,7 @@ static void put_fault(FILE *out, const struct fault *f)
 }
 
 void scenario_write(FILE *out, const struct scenario *s,
-                    const struct faults *list)
+                    const struct chaos_faults *list)
 {
     (void)fprintf(out, "name: %s\n", s->name);
     if (s->about[0] != '\0') {

@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-#include "fault.h"
+#include "chaos.h"
 
 /* A scenario: sites, workload, faults at times, what must hold. Read from a
  * YAML file; the same file runs on every ground.
@@ -47,7 +47,7 @@ enum scenario_pick { PICK_THESE, PICK_ANY, PICK_EACH };
 
 /* A line of "faults". */
 struct scenario_line {
-    struct fault fault;
+    struct chaos_fault fault;
     enum scenario_pick pick;    /* of fault.sites */
     enum scenario_pick pick_to; /* of fault.to */
     uint64_t every_ns;          /* 0: once */
@@ -86,13 +86,13 @@ void scenario_init(struct scenario *s);
 bool scenario_read(struct scenario *s, const char *path, char *why);
 
 /** All faults of a run, in the order of their times: repetitions written out,
- * "any" drawn, random ones added. Ownership: gives, faults_free(). */
+ * "any" drawn, random ones added. Ownership: gives, chaos_free(). */
 void scenario_faults(const struct scenario *s, uint64_t seed,
-                     struct faults *list);
+                     struct chaos_faults *list);
 
 /** Writes it, with these faults for its own. */
 void scenario_write(FILE *out, const struct scenario *s,
-                    const struct faults *list);
+                    const struct chaos_faults *list);
 
 /** "calm" and so on; NULL outside the list. */
 const char *scenario_network_name(enum scenario_network network);

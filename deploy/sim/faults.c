@@ -116,12 +116,12 @@ static uint32_t place_of(const struct world *w, uint32_t node)
     return node == w->node_count ? w->twin_of : node;
 }
 
-static bool touches(const struct world *w, const struct fault *f, uint32_t i,
-                    uint32_t j)
+static bool touches(const struct world *w, const struct chaos_fault *f,
+                    uint32_t i, uint32_t j)
 {
-    const enum fault_about about = fault_about(f->kind);
-    return about != FAULT_OF_SITES &&
-           fault_touches(f, w->node_count, place_of(w, i), place_of(w, j));
+    const enum chaos_about about = chaos_about(f->kind);
+    return about != CHAOS_OF_SITES &&
+           chaos_touches(f, w->node_count, place_of(w, i), place_of(w, j));
 }
 
 static void most(uint32_t *to, int64_t value)
@@ -130,36 +130,36 @@ static void most(uint32_t *to, int64_t value)
 }
 
 /* What a fault makes of a link while it lasts. */
-static void overlay(struct link *l, const struct fault *f)
+static void overlay(struct link *l, const struct chaos_fault *f)
 {
     switch ((int)f->kind) { /* those it is about */
-    case FAULT_CUT:
-    case FAULT_RING:
+    case CHAOS_CUT:
+    case CHAOS_RING:
         l->cuts++;
         break;
-    case FAULT_LOSS:
+    case CHAOS_LOSS:
         most(&l->loss, f->by);
         most(&l->burst, f->burst);
         break;
-    case FAULT_DELAY:
+    case CHAOS_DELAY:
         l->delay_min_ns += (uint64_t)f->by;
         break;
-    case FAULT_JITTER:
+    case CHAOS_JITTER:
         l->delay_mean_ns += (uint64_t)f->by;
         break;
-    case FAULT_DUPLICATE:
+    case CHAOS_DUPLICATE:
         most(&l->duplicate, f->by);
         break;
-    case FAULT_REORDER:
+    case CHAOS_REORDER:
         most(&l->reorder, f->by);
         break;
-    case FAULT_CORRUPT:
+    case CHAOS_CORRUPT:
         most(&l->corrupt, f->by);
         break;
-    case FAULT_RATE:
+    case CHAOS_RATE:
         l->rate = (uint64_t)f->by < l->rate ? (uint64_t)f->by : l->rate;
         break;
-    case FAULT_QUEUE:
+    case CHAOS_QUEUE:
         l->queue = (uint64_t)f->by;
         break;
     default:
@@ -198,7 +198,7 @@ static void relink(struct world *w)
     }
 }
 
-static void clog_links(struct world *w, const struct fault *f)
+static void clog_links(struct world *w, const struct chaos_fault *f)
 {
     for (uint32_t i = 0; i <= w->node_count; i++) {
         for (uint32_t j = 0; j <= w->node_count; j++) {
@@ -209,7 +209,7 @@ static void clog_links(struct world *w, const struct fault *f)
     }
 }
 
-static void redraw(struct world *w, const struct fault *f)
+static void redraw(struct world *w, const struct chaos_fault *f)
 {
     struct prng p;
     prng_init(&p, f->dice);
@@ -261,13 +261,14 @@ static void draw_faults(struct world *w, uint64_t seed)
     if (w->opt->scenario != NULL) {
         scenario_faults(w->opt->scenario, seed, &w->faults);
     }
-    faults_sort(&w->faults);
+    chaos_sort(&w->faults);
 }
 
-static void copy_faults(struct faults *to, const struct faults *from)
+static void copy_faults(struct chaos_faults *to,
+                        const struct chaos_faults *from)
 {
     for (size_t i = 0; i < from->count; i++) {
-        CHECK(faults_add(to, &from->items[i]));
+        CHECK(chaos_add(to, &from->items[i]));
     }
 }
 
@@ -294,11 +295,11 @@ void faults_draw(struct world *w, uint64_t seed)
     relink(w);
     draw_faults(w, seed);
     if (w->opt->faults != NULL) {
-        faults_free(&w->faults);
+        chaos_free(&w->faults);
         copy_faults(&w->faults, w->opt->faults);
     }
     if (w->opt->drawn != NULL) {
-        *w->opt->drawn = (struct faults){0};
+        *w->opt->drawn = (struct chaos_faults){0};
         copy_faults(w->opt->drawn, &w->faults);
     }
 }
@@ -322,25 +323,25 @@ void faults_start(struct world *w)
 
 /* The state file is lost or rolled back; never so that the file and the clock
  * both say less than was used before: that only the memory of peers covers. */
-static void hurt_state(struct node *n, enum fault_kind kind)
+static void hurt_state(struct node *n, enum chaos_kind kind)
 {
     const struct world *w = n->world;
     const int64_t wall =
         WALL_START_S + (int64_t)(w->now_ns / SECOND) + n->wall_s;
-    if (kind != FAULT_KILL && kind != FAULT_RESTART &&
+    if (kind != CHAOS_KILL && kind != CHAOS_RESTART &&
         wall > (int64_t)n->stored) {
-        n->stored = kind == FAULT_LOSE_STATE ? 0 : n->stored_before;
+        n->stored = kind == CHAOS_LOSE_STATE ? 0 : n->stored_before;
     }
 }
 
-static void end_life(struct node *n, const struct fault *f)
+static void end_life(struct node *n, const struct chaos_fault *f)
 {
     struct world *w = n->world;
     if (n->site == NULL || n->apart ||
-        (f->kind == FAULT_RESTART && n->paused)) {
+        (f->kind == CHAOS_RESTART && n->paused)) {
         return;
     }
-    if (f->kind == FAULT_RESTART) {
+    if (f->kind == CHAOS_RESTART) {
         node_leave(n);
     } else {
         node_crash(n, "crashes");
@@ -368,36 +369,36 @@ static void start_twin(struct node *n)
     node_boot(t);
 }
 
-static void strike_site(struct node *n, const struct fault *f)
+static void strike_site(struct node *n, const struct chaos_fault *f)
 {
     struct world *w = n->world;
     switch ((int)f->kind) { /* those it is about */
-    case FAULT_KILL:
-    case FAULT_RESTART:
-    case FAULT_LOSE_STATE:
-    case FAULT_ROLL_BACK:
+    case CHAOS_KILL:
+    case CHAOS_RESTART:
+    case CHAOS_LOSE_STATE:
+    case CHAOS_ROLL_BACK:
         end_life(n, f);
         break;
-    case FAULT_PAUSE:
+    case CHAOS_PAUSE:
         if (!n->apart) {
             node_pause(n, f->for_ns);
         }
         break;
-    case FAULT_TWIN:
+    case CHAOS_TWIN:
         start_twin(n);
         break;
-    case FAULT_SLOW:
-    case FAULT_STUCK:
+    case CHAOS_SLOW:
+    case CHAOS_STUCK:
         work_manner(w->work, n,
-                    f->kind == FAULT_SLOW ? MANNER_SLOW : MANNER_STUCK);
+                    f->kind == CHAOS_SLOW ? MANNER_SLOW : MANNER_STUCK);
         break;
-    case FAULT_DISK_FULL:
+    case CHAOS_DISK_FULL:
         n->full_until_ns = w->now_ns + f->for_ns;
         break;
-    case FAULT_CLOCK:
+    case CHAOS_CLOCK:
         n->wall_s += f->by;
         break;
-    case FAULT_STRANGER:
+    case CHAOS_STRANGER:
         if (n->site != NULL) {
             net_stranger(n);
         }
@@ -410,7 +411,7 @@ static void strike_site(struct node *n, const struct fault *f)
 /* ---- Begin and end ---------------------------------------------------------
  */
 
-static void strike_sites(struct world *w, const struct fault *f)
+static void strike_sites(struct world *w, const struct chaos_fault *f)
 {
     for (uint32_t i = 0; i < w->node_count; i++) {
         if ((f->sites >> i & 1) != 0) {
@@ -419,20 +420,20 @@ static void strike_sites(struct world *w, const struct fault *f)
     }
 }
 
-static void strike(struct world *w, const struct fault *f)
+static void strike(struct world *w, const struct chaos_fault *f)
 {
-    switch (fault_about(f->kind)) {
-    case FAULT_OF_SITES:
+    switch (chaos_about(f->kind)) {
+    case CHAOS_OF_SITES:
         strike_sites(w, f);
         break;
-    case FAULT_OF_LINKS:
-    case FAULT_OF_ALL:
+    case CHAOS_OF_LINKS:
+    case CHAOS_OF_ALL:
     default:
-        if (f->kind == FAULT_CLOG) {
+        if (f->kind == CHAOS_CLOG) {
             clog_links(w, f);
-        } else if (f->kind == FAULT_BREAK) {
+        } else if (f->kind == CHAOS_BREAK) {
             net_break_one(w, f);
-        } else if (f->kind == FAULT_WEATHER) {
+        } else if (f->kind == CHAOS_WEATHER) {
             redraw(w, f);
         } else {
             relink(w);
@@ -440,19 +441,19 @@ static void strike(struct world *w, const struct fault *f)
     }
 }
 
-static void say_fault(struct world *w, const struct fault *f, bool begins)
+static void say_fault(struct world *w, const struct chaos_fault *f, bool begins)
 {
     if (w->opt->trace != NULL) {
-        char text[FAULT_TEXT_MAX];
+        char text[CHAOS_TEXT_MAX];
         world_trace(w, NULL, ' ', "%s %s: %s", begins ? "FAULT" : "ends",
-                    f->name, fault_text(f, w->node_count, text));
+                    f->name, chaos_text(f, w->node_count, text));
     }
     if (w->opt->on_fault != NULL) {
         w->opt->on_fault(w->opt->ctx, w->now_ns, f, begins);
     }
 }
 
-static void begin(struct world *w, const struct fault *f)
+static void begin(struct world *w, const struct chaos_fault *f)
 {
     struct undo *u = world_alloc(w, sizeof *u);
     w->report->faults[f->kind]++;
@@ -473,10 +474,10 @@ void faults_on(struct script *s)
 }
 
 /* Another fault of the same kind may still last. */
-static bool still_so(const struct world *w, enum fault_kind kind, uint32_t i)
+static bool still_so(const struct world *w, enum chaos_kind kind, uint32_t i)
 {
     list_foreach (it, &w->active) {
-        const struct fault *f = LIST_ENTRY(it, struct undo, link)->fault;
+        const struct chaos_fault *f = LIST_ENTRY(it, struct undo, link)->fault;
         if (f->kind == kind && (f->sites >> i & 1) != 0) {
             return true;
         }
@@ -484,12 +485,13 @@ static bool still_so(const struct world *w, enum fault_kind kind, uint32_t i)
     return false;
 }
 
-static void end_for_site(struct world *w, const struct fault *f, uint32_t i)
+static void end_for_site(struct world *w, const struct chaos_fault *f,
+                         uint32_t i)
 {
-    if ((f->kind == FAULT_SLOW || f->kind == FAULT_STUCK) &&
+    if ((f->kind == CHAOS_SLOW || f->kind == CHAOS_STUCK) &&
         !still_so(w, f->kind, i)) {
         work_manner(w->work, &w->node[i], MANNER_WELL);
-    } else if (f->kind == FAULT_TWIN && w->twin_of == i) {
+    } else if (f->kind == CHAOS_TWIN && w->twin_of == i) {
         node_crash(&w->node[w->node_count], "is ended");
     }
 }
@@ -497,19 +499,19 @@ static void end_for_site(struct world *w, const struct fault *f, uint32_t i)
 void faults_on_undo(struct undo *u)
 {
     struct world *w = u->world;
-    const struct fault *f = u->fault;
+    const struct chaos_fault *f = u->fault;
     list_remove(&u->link);
     mem_free(&w->mem, u, sizeof *u);
     if (f->for_ns > 0) {
         say_fault(w, f, false);
     }
     for (uint32_t i = 0; i < w->node_count; i++) {
-        if (fault_about(f->kind) == FAULT_OF_SITES &&
+        if (chaos_about(f->kind) == CHAOS_OF_SITES &&
             (f->sites >> i & 1) != 0) {
             end_for_site(w, f, i);
         }
     }
-    if (fault_about(f->kind) != FAULT_OF_SITES) {
+    if (chaos_about(f->kind) != CHAOS_OF_SITES) {
         relink(w);
     }
 }
@@ -535,7 +537,7 @@ static void end_all(struct world *w)
 void faults_fini(struct world *w)
 {
     end_all(w);
-    faults_free(&w->faults);
+    chaos_free(&w->faults);
 }
 
 /* ---- The end of all faults -------------------------------------------------

@@ -42,7 +42,7 @@ struct tally {
     uint64_t unsafe, stuck, differs;
     uint64_t virtual_ns, packets, agreed_max_ns;
     struct check_counts counts;
-    uint64_t faults[FAULT_KIND_COUNT];
+    uint64_t faults[CHAOS_KIND_COUNT];
     double start, said;
     bool first_failure_said; /* in JSON */
 };
@@ -56,6 +56,13 @@ static double now_s(void)
 
 static void print_options(FILE *out, const struct runs *r)
 {
+    if (r->opt.actor != NULL) {
+        (void)fprintf(out, " --actor %s", r->opt.actor);
+    }
+    if (r->scenario != NULL) {
+        (void)fprintf(out, " --scenario %s", r->scenario);
+        return;
+    }
     if (r->opt.preset != SIM_SWARM) {
         (void)fprintf(out, " --preset %s", sim_preset_name(r->opt.preset));
     }
@@ -85,9 +92,13 @@ void runs_print_failure(FILE *out, const struct runs *r,
         if ((told >> v->promise & 1) != 0) {
             continue;
         }
-        (void)fprintf(out, "%s  seed %" PRIu64 "  P%d %s: %s at ",
-                      told == 0 ? "FAIL" : "    ", report->seed, v->promise,
-                      check_promise_name(v->promise), v->text);
+        (void)fprintf(out, "%s  seed %" PRIu64 "  ",
+                      told == 0 ? "FAIL" : "    ", report->seed);
+        if (v->promise != CHECK_INVARIANT) {
+            (void)fprintf(out, "P%d ", v->promise);
+        }
+        (void)fprintf(out, "%s: %s at ", check_promise_name(v->promise),
+                      v->text);
         told |= 1U << v->promise;
         print_time(out, v->now_ns);
         (void)fputc('\n', out);
@@ -98,6 +109,9 @@ void runs_print_failure(FILE *out, const struct runs *r,
     if (report->hash != 0) {
         (void)fprintf(out, " --hash %016" PRIx64, report->hash);
     }
+    (void)fprintf(out, "\n      shrink  %s shrink %" PRIu64 "@%s", r->program,
+                  report->seed, version_commit());
+    print_options(out, r);
     (void)fputc('\n', out);
 }
 
@@ -212,7 +226,7 @@ static void take(struct tally *t, const struct answer *a)
         t->agreed_max_ns = r->agreed_ns;
     }
     add_counts(&t->counts, &r->counts);
-    for (uint32_t f = 0; f < FAULT_KIND_COUNT; f++) {
+    for (uint32_t f = 0; f < CHAOS_KIND_COUNT; f++) {
         t->faults[f] += r->faults[f];
     }
     if (r->verdict != SIM_PASS) {
@@ -326,9 +340,9 @@ static void print_counts(const struct tally *t)
            "   site dead %" PRIu64 "\n",
            c->watches, c->news_closed, c->news_crashed, c->news_dead);
     printf("faults  ");
-    for (uint32_t f = 0; f < FAULT_KIND_COUNT; f++) {
+    for (uint32_t f = 0; f < CHAOS_KIND_COUNT; f++) {
         if (t->faults[f] > 0) {
-            printf(" %s %" PRIu64 "  ", fault_word((enum fault_kind)f),
+            printf(" %s %" PRIu64 "  ", chaos_word((enum chaos_kind)f),
                    t->faults[f]);
         }
     }

@@ -13,8 +13,9 @@ struct runs {
     bool json;
     bool anyway; /* replay on another commit */
     bool has_hash;
-    uint64_t hash;       /* expected */
-    const char *program; /* "motet sim" */
+    uint64_t hash;        /* expected */
+    const char *program;  /* "motet sim" */
+    const char *scenario; /* as it was named; NULL: none */
 };
 
 enum { RUNS_JOBS_MAX = 64 };

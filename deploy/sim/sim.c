@@ -58,12 +58,20 @@ static void init_node(struct world *w, uint32_t i)
     (void)snprintf(n->addr, sizeof n->addr, "site%u:7117", i + 1);
 }
 
+/* What a scenario says of the end of a run goes before the defaults. */
+static uint64_t settle_of(const struct sim_options *opt)
+{
+    return opt->scenario != NULL && opt->scenario->settle_ns > 0
+               ? opt->scenario->settle_ns
+               : settle_ns;
+}
+
 static void init_world(struct world *w, uint64_t seed)
 {
     const struct sim_options *opt = w->opt;
     const struct check_config cfg = {
         .late_ns = late_ns + 2 * MS, /* a timer of the host may be late */
-        .settle_ns = settle_ns,
+        .settle_ns = settle_of(opt),
     };
     mem_init(&w->mem, SIZE_MAX);
     deadlines_init(&w->due, &w->mem);
@@ -189,8 +197,11 @@ static bool all_known(const struct world *w)
 static void await_agreement(struct world *w)
 {
     const uint64_t start_ns = w->now_ns;
-    const uint64_t most_ns =
-        w->report->core_only ? agree_core_max_ns : agree_max_ns;
+    const struct scenario *script = w->opt->scenario;
+    const uint64_t most_ns = script != NULL && script->agree_ns > 0
+                                 ? script->agree_ns
+                             : w->report->core_only ? agree_core_max_ns
+                                                    : agree_max_ns;
     while (w->now_ns - start_ns < most_ns) {
         world_run(w, w->now_ns + look_ns);
         look(w);
@@ -261,7 +272,8 @@ static void judge(struct world *w)
 static void play(struct world *w)
 {
     const struct scenario *script = w->opt->scenario;
-    const bool early = prng_chance(&w->chance, 300000);
+    const bool early = prng_chance(&w->chance, 300000) &&
+                       (script == NULL || w->opt->preset != SIM_CALM);
     const bool drawn_core = prng_chance(&w->chance, 500000);
     const bool core_only =
         w->node_count > 2 &&
@@ -271,7 +283,7 @@ static void play(struct world *w)
         world_at(w, &w->node[i].boot, DUE_BOOT,
                  w->now_ns + prng_below(&w->chance, SECOND));
     }
-    run_for(w, early && script == NULL ? 1 : 4 * SECOND);
+    run_for(w, early ? 1 : 4 * SECOND);
     faults_start(w);
     run_for(w, w->for_ns);
 
@@ -279,14 +291,37 @@ static void play(struct world *w)
     faults_heal(w, core_only);
     work_drain(w->work);
     await_agreement(w);
+    user_look(w, MOTET_ALWAYS);
     work_probe(w->work);
-    world_run(w, w->now_ns + (w->tuning.tight ? settle_tight_ns : settle_ns));
+    world_run(w, w->now_ns +
+                     (w->tuning.tight ? settle_tight_ns : settle_of(w->opt)));
     look(w);
     if (check_views_differ(w->check) > 0) {
         check_accuse(w->check, 8, w->now_ns, 0, "the views differ at the end");
     }
-    work_judge(w->work);
+    if (w->opt->plugin == NULL) {
+        work_judge(w->work);
+    }
+    user_look(w, MOTET_SETTLED);
     check_end(w->check, w->now_ns);
+}
+
+void sim_plan(uint64_t seed, const struct sim_options *opt, uint32_t *sites,
+              uint64_t *for_ns)
+{
+    struct mem mem;
+    struct sim_report report = {.seed = seed};
+    mem_init(&mem, SIZE_MAX);
+    struct world *w = mem_alloc(&mem, sizeof *w);
+    CHECK(w != NULL);
+    w->opt = opt;
+    w->report = &report;
+    init_world(w, seed);
+    *sites = w->node_count;
+    *for_ns = w->for_ns;
+    end_world(w);
+    check_free(w->check);
+    mem_free(&mem, w, sizeof *w);
 }
 
 void sim_run(uint64_t seed, const struct sim_options *opt,

@@ -7,6 +7,7 @@
 
 #include "deploy/chaos/scenario.h"
 #include "deploy/check/check.h"
+#include "sites/plugin/plugin.h"
 
 /* A cluster in a simulated world: sites as they run in motetd, on virtual time,
  * with a network, faults and load drawn from a seed. The same seed gives the
@@ -33,14 +34,17 @@ struct sim_options {
     uint32_t sites;  /* 2 .. SIM_SITES_MAX; 0 = drawn, 3 to 7 */
     uint64_t for_ns; /* of faults and load; 0 = drawn, 20 to 60 s */
     FILE *trace;     /* what happens, a line each; NULL = nothing */
-    const struct scenario *scenario; /* NULL: sites and faults are drawn */
-    const struct faults *faults;     /* NULL: as drawn; else these instead */
-    struct faults *drawn; /* NULL, or gives the faults: faults_free() */
+    const struct scenario *scenario;   /* NULL: sites and faults are drawn */
+    const struct chaos_faults *faults; /* NULL: as drawn; else these instead */
+    struct chaos_faults *drawn; /* NULL, or gives the faults: chaos_free() */
+
+    const struct plugin *plugin; /* runs on each site, instead of the load */
+    const char *actor;           /* as it was named, to be told */
 
     /* Who listens; each may be NULL. */
     void *ctx;
     void (*on_event)(void *ctx, const struct check_event *e);
-    void (*on_fault)(void *ctx, uint64_t now_ns, const struct fault *f,
+    void (*on_fault)(void *ctx, uint64_t now_ns, const struct chaos_fault *f,
                      bool begins);
 };
 
@@ -61,7 +65,7 @@ struct sim_report {
     uint64_t packets;
     uint64_t refused_joins; /* a site was told that it may not join */
     uint64_t rebirths;
-    uint64_t faults[FAULT_KIND_COUNT];
+    uint64_t faults[CHAOS_KIND_COUNT];
     struct check_counts counts;
     uint32_t violations; /* all; these are kept: */
     struct check_violation kept[SIM_VIOLATIONS_MAX];
@@ -71,6 +75,11 @@ struct sim_report {
  * inside a site aborts the process. */
 void sim_run(uint64_t seed, const struct sim_options *opt,
              struct sim_report *report);
+
+/** What a run of that seed would be: its sites, its length, its faults; nothing
+ * is run. The faults are opt->drawn. */
+void sim_plan(uint64_t seed, const struct sim_options *opt, uint32_t *sites,
+              uint64_t *for_ns);
 
 /** "swarm", "calm" ...; NULL outside the list. Static. */
 const char *sim_preset_name(enum sim_preset preset);

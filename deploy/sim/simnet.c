@@ -458,14 +458,14 @@ void net_crashed(struct node *n)
  */
 
 static bool is_between(const struct world *w, const struct wire *x,
-                       const struct fault *f)
+                       const struct chaos_fault *f)
 {
     return x->node[0] != NULL && x->node[1] != NULL &&
-           fault_touches(f, w->node_count, x->node[0]->index,
+           chaos_touches(f, w->node_count, x->node[0]->index,
                          x->node[1]->index);
 }
 
-void net_break_one(struct world *w, const struct fault *f)
+void net_break_one(struct world *w, const struct chaos_fault *f)
 {
     uint64_t count = 0;
     list_foreach (it, &w->wires) {

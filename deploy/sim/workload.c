@@ -27,7 +27,15 @@ static void spawn(struct work *k, struct node *n, uint32_t number)
 {
     char name[24];
     char args[64];
+    const struct plugin *user = k->world->opt->plugin;
     (void)snprintf(name, sizeof name, "worker%u", number);
+    if (user != NULL) { /* one on each site */
+        if (number == 0) {
+            k->gone[n->index][0] = site_spawn(n->site, user->table, "user",
+                                              user->args) != MOTET_OK;
+        }
+        return;
+    }
     (void)snprintf(args, sizeof args, "%llx %x %x",
                    (unsigned long long)(uintptr_t)k, n->index, number);
     k->gone[n->index][number] =

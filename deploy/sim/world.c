@@ -377,6 +377,7 @@ static void turn(struct node *n)
         return;
     }
     work_respawn(w->work, n);
+    user_look(w, MOTET_ALWAYS);
     n->busy_until_ns = w->now_ns + TURN_NS_MIN;
     if (w->tuning.turn_ns > 0) {
         n->busy_until_ns += prng_below(&w->net_chance, w->tuning.turn_ns);

@@ -17,6 +17,7 @@
  *   workload.c  the actors on the sites, as a whole (work.h)
  *   worker.c    what an actor does when something comes
  *   ops.c       what it does of its own accord
+ *   user.c      the user's own actor instead, and its invariants
  *   sim.c       one run from its seed to its report */
 
 enum {
@@ -167,7 +168,7 @@ struct undo {
     struct deadline at;
     struct list link;
     struct world *world;
-    const struct fault *fault;
+    const struct chaos_fault *fault;
 };
 
 /* Drawn once for all sites of a run. */
@@ -203,13 +204,14 @@ struct world {
     struct map wire_of; /* (number, 0) */
     uint64_t wire_count;
     uint64_t for_ns; /* of faults and load */
-    struct faults faults;
+    struct chaos_faults faults;
     struct script script;
     struct list active; /* struct undo */
     uint32_t twin_of;   /* the index of a node; UINT32_MAX: none was ever */
     struct tuning tuning;
     struct check *check;
     struct work *work;
+    uint64_t broken; /* the user's invariants that were broken, a bit each */
 };
 
 /* ---- world.c ---------------------------------------------------------------
@@ -260,7 +262,7 @@ void net_close(struct node *from, uint64_t conn);
 /** All connections of a node that has crashed. */
 void net_crashed(struct node *n);
 /** Breaks one connection among those that the fault is about, drawn. */
-void net_break_one(struct world *w, const struct fault *f);
+void net_break_one(struct world *w, const struct chaos_fault *f);
 /** Sends on a stream: an input for the other side (NULL: none), or the end. */
 void net_append(struct way *y, struct input *in, bool fin);
 /** How long something is on its way, drawn. */
@@ -297,6 +299,9 @@ void work_free(struct work *k);
 void work_spawn(struct work *k, struct node *n);
 /** Starts anew those that have ended themselves. */
 void work_respawn(struct work *k, struct node *n);
+/** Asks the invariants of the user's actor, if there are any, and accuses. */
+void user_look(struct world *w, enum motet_when when);
+
 /** How the actors of a node behave. */
 enum manner {
     MANNER_WELL,

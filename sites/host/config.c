@@ -35,7 +35,7 @@ static const struct key {
     {"join", LIST, offsetof(struct config, join),
      "address of a member to join through; may be repeated"},
     {"actor", LIST, offsetof(struct config, actor),
-     "built-in actor to start, KIND or KIND:ARGS; may be repeated"},
+     "actor to start, KIND or FILE.so, and :ARGS; may be repeated"},
     {"allow", LIST, offsetof(struct config, allow),
      "user id that may attach; may be repeated"},
     {"insecure", SWITCH, offsetof(struct config, insecure),

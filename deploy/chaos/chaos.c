@@ -1,4 +1,4 @@
-#include "fault.h"
+#include "chaos.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -8,40 +8,40 @@
 #include "nucleus/base/check.h"
 
 #define KIND(name, word, about, unit, help) \
-    [FAULT_##name] = {word, FAULT_##about, FAULT_##unit, help},
+    [CHAOS_##name] = {word, CHAOS_##about, CHAOS_##unit, help},
 static const struct {
     const char *word;
-    enum fault_about about;
-    enum fault_unit unit;
+    enum chaos_about about;
+    enum chaos_unit unit;
     const char *help;
-} kinds[FAULT_KIND_COUNT] = {FAULTS(KIND)};
+} kinds[CHAOS_KIND_COUNT] = {CHAOS_FAULTS(KIND)};
 #undef KIND
 
-const char *fault_word(enum fault_kind kind)
+const char *chaos_word(enum chaos_kind kind)
 {
-    return (size_t)kind < FAULT_KIND_COUNT ? kinds[kind].word : NULL;
+    return (size_t)kind < CHAOS_KIND_COUNT ? kinds[kind].word : NULL;
 }
 
-const char *fault_help(enum fault_kind kind)
+const char *chaos_help(enum chaos_kind kind)
 {
     return kinds[kind].help;
 }
 
-enum fault_about fault_about(enum fault_kind kind)
+enum chaos_about chaos_about(enum chaos_kind kind)
 {
     return kinds[kind].about;
 }
 
-enum fault_unit fault_unit(enum fault_kind kind)
+enum chaos_unit chaos_unit(enum chaos_kind kind)
 {
     return kinds[kind].unit;
 }
 
-bool fault_of_word(const char *word, enum fault_kind *kind)
+bool chaos_of_word(const char *word, enum chaos_kind *kind)
 {
-    for (size_t i = 0; i < FAULT_KIND_COUNT; i++) {
+    for (size_t i = 0; i < CHAOS_KIND_COUNT; i++) {
         if (strcmp(kinds[i].word, word) == 0) {
-            *kind = (enum fault_kind)i;
+            *kind = (enum chaos_kind)i;
             return true;
         }
     }
@@ -56,15 +56,15 @@ static bool ring_cuts(uint32_t n, uint32_t from, uint32_t to)
     return d > reach && n - d > reach;
 }
 
-bool fault_touches(const struct fault *f, uint32_t site_count, uint32_t from,
-                   uint32_t to)
+bool chaos_touches(const struct chaos_fault *f, uint32_t site_count,
+                   uint32_t from, uint32_t to)
 {
     const bool there = (f->sites >> from & 1) != 0 && (f->to >> to & 1) != 0;
     const bool back = (f->sites >> to & 1) != 0 && (f->to >> from & 1) != 0;
     if (from == to) {
         return false;
     }
-    if (f->kind == FAULT_RING) {
+    if (f->kind == CHAOS_RING) {
         return ring_cuts(site_count, from, to);
     }
     return there || (back && !f->one_way);
@@ -80,7 +80,7 @@ static void put_sites(FILE *out, uint32_t set, uint32_t count)
         (void)fputs("all", out);
         return;
     }
-    for (uint32_t i = 0; i < FAULT_SITES_MAX; i++) {
+    for (uint32_t i = 0; i < CHAOS_SITES_MAX; i++) {
         if ((set >> i & 1) != 0) {
             (void)fprintf(out, "%ssite%" PRIu32, between, i + 1);
             between = ",";
@@ -88,25 +88,25 @@ static void put_sites(FILE *out, uint32_t set, uint32_t count)
     }
 }
 
-static void put_by(FILE *out, const struct fault *f)
+static void put_by(FILE *out, const struct chaos_fault *f)
 {
     const double by = (double)f->by;
-    switch (fault_unit(f->kind)) {
-    case FAULT_NO_UNIT:
+    switch (chaos_unit(f->kind)) {
+    case CHAOS_NO_UNIT:
         break;
-    case FAULT_PARTS:
+    case CHAOS_PARTS:
         (void)fprintf(out, " %g%%", by / 1e4);
         break;
-    case FAULT_TIME:
+    case CHAOS_TIME:
         (void)fprintf(out, " %g ms", by / 1e6);
         break;
-    case FAULT_SPEED:
+    case CHAOS_SPEED:
         (void)fprintf(out, " %g KiB/s", by / 1024);
         break;
-    case FAULT_BYTES:
+    case CHAOS_BYTES:
         (void)fprintf(out, " %g KiB", by / 1024);
         break;
-    case FAULT_SECONDS:
+    case CHAOS_SECONDS:
         (void)fprintf(out, " %+g s", by);
         break;
     }
@@ -115,19 +115,19 @@ static void put_by(FILE *out, const struct fault *f)
     }
 }
 
-const char *fault_text(const struct fault *f, uint32_t site_count,
-                       char text[FAULT_TEXT_MAX])
+const char *chaos_text(const struct chaos_fault *f, uint32_t site_count,
+                       char text[CHAOS_TEXT_MAX])
 {
-    memset(text, 0, FAULT_TEXT_MAX);
-    FILE *out = fmemopen(text, FAULT_TEXT_MAX - 1, "w");
+    memset(text, 0, CHAOS_TEXT_MAX);
+    FILE *out = fmemopen(text, CHAOS_TEXT_MAX - 1, "w");
     CHECK(out != NULL);
-    (void)fputs(fault_word(f->kind), out);
+    (void)fputs(chaos_word(f->kind), out);
     put_by(out, f);
-    if (fault_about(f->kind) != FAULT_OF_ALL) {
+    if (chaos_about(f->kind) != CHAOS_OF_ALL) {
         (void)fputc(' ', out);
         put_sites(out, f->sites, site_count);
     }
-    if (fault_about(f->kind) == FAULT_OF_LINKS) {
+    if (chaos_about(f->kind) == CHAOS_OF_LINKS) {
         (void)fputs(f->one_way ? " -> " : " <-> ", out);
         put_sites(out, f->to, site_count);
     }
@@ -142,10 +142,10 @@ const char *fault_text(const struct fault *f, uint32_t site_count,
  */
 
 /* Insertion: nearly in order already, and equal ones must keep theirs. */
-void faults_sort(struct faults *list)
+void chaos_sort(struct chaos_faults *list)
 {
     for (size_t i = 1; i < list->count; i++) {
-        const struct fault f = list->items[i];
+        const struct chaos_fault f = list->items[i];
         size_t at = i;
         while (at > 0 && list->items[at - 1].at_ns > f.at_ns) {
             list->items[at] = list->items[at - 1];
@@ -155,14 +155,14 @@ void faults_sort(struct faults *list)
     }
 }
 
-bool faults_add(struct faults *list, const struct fault *f)
+bool chaos_add(struct chaos_faults *list, const struct chaos_fault *f)
 {
     enum { STEP = 64 };
-    if (list->count == FAULTS_MAX) {
+    if (list->count == CHAOS_FAULTS_MAX) {
         return false;
     }
     if (list->count % STEP == 0) {
-        struct fault *more =
+        struct chaos_fault *more =
             realloc(list->items, (list->count + STEP) * sizeof *more);
         CHECK(more != NULL);
         list->items = more;
@@ -171,8 +171,8 @@ bool faults_add(struct faults *list, const struct fault *f)
     return true;
 }
 
-void faults_free(struct faults *list)
+void chaos_free(struct chaos_faults *list)
 {
     free(list->items);
-    *list = (struct faults){0};
+    *list = (struct chaos_faults){0};
 }

@@ -11,25 +11,26 @@
  * ground; who runs the sites knows how to do it there. Plain data. */
 
 enum {
-    FAULT_SITES_MAX = 32, /* of a scenario: a set of them is a word of bits */
-    FAULT_NAME_MAX = 32,  /* bytes, with the NUL */
-    FAULTS_MAX = 2048,    /* of one run, when all repetitions are written out */
-    FAULT_TEXT_MAX = 160, /* bytes of a fault said in words */
+    CHAOS_SITES_MAX = 32, /* of a scenario: a set of them is a word of bits */
+    CHAOS_NAME_MAX = 32,  /* bytes, with the NUL */
+    CHAOS_FAULTS_MAX =
+        2048,             /* of one run, when all repetitions are written out */
+    CHAOS_TEXT_MAX = 160, /* bytes of a fault said in words */
 };
 
 /* What a fault is about, and what "by" says of it. */
-enum fault_about { FAULT_OF_SITES, FAULT_OF_LINKS, FAULT_OF_ALL };
-enum fault_unit {
-    FAULT_NO_UNIT,
-    FAULT_PARTS,   /* of a million: "30%" */
-    FAULT_TIME,    /* ns: "50ms" */
-    FAULT_SPEED,   /* bytes a second: "100KiB/s" */
-    FAULT_BYTES,   /* "64KiB" */
-    FAULT_SECONDS, /* signed: "-1h" */
+enum chaos_about { CHAOS_OF_SITES, CHAOS_OF_LINKS, CHAOS_OF_ALL };
+enum chaos_unit {
+    CHAOS_NO_UNIT,
+    CHAOS_PARTS,   /* of a million: "30%" */
+    CHAOS_TIME,    /* ns: "50ms" */
+    CHAOS_SPEED,   /* bytes a second: "100KiB/s" */
+    CHAOS_BYTES,   /* "64KiB" */
+    CHAOS_SECONDS, /* signed: "-1h" */
 };
 
 /* clang-format off */
-#define FAULTS(X)                                                              \
+#define CHAOS_FAULTS(X)                                                              \
     X(KILL, "kill", OF_SITES, NO_UNIT, "ends at once; starts again after it")  \
     X(RESTART, "restart", OF_SITES, NO_UNIT,                                   \
       "leaves in good order; starts again after it")                           \
@@ -61,13 +62,13 @@ enum fault_unit {
     X(WEATHER, "weather", OF_ALL, NO_UNIT, "the links are drawn anew")
 /* clang-format on */
 
-#define FAULT_ENUM(name, word, about, unit, help) FAULT_##name,
-enum fault_kind { FAULTS(FAULT_ENUM) FAULT_KIND_COUNT };
-#undef FAULT_ENUM
+#define CHAOS_ENUM(name, word, about, unit, help) CHAOS_##name,
+enum chaos_kind { CHAOS_FAULTS(CHAOS_ENUM) CHAOS_KIND_COUNT };
+#undef CHAOS_ENUM
 
-struct fault {
-    enum fault_kind kind;
-    char name[FAULT_NAME_MAX]; /* "cut-3" */
+struct chaos_fault {
+    enum chaos_kind kind;
+    char name[CHAOS_NAME_MAX]; /* "cut-3" */
     uint64_t at_ns;            /* from the beginning of the load */
     uint64_t for_ns;           /* 0: of a moment, or as short as it can be */
     uint32_t sites;            /* a bit each; of links: where they begin */
@@ -78,34 +79,34 @@ struct fault {
     uint64_t dice;  /* what else is drawn about it */
 };
 
-struct faults {
-    struct fault *items;
+struct chaos_faults {
+    struct chaos_fault *items;
     size_t count;
 };
 
 /** "kill" and so on; NULL outside the list. Static. */
-const char *fault_word(enum fault_kind kind);
-const char *fault_help(enum fault_kind kind);
-enum fault_about fault_about(enum fault_kind kind);
-enum fault_unit fault_unit(enum fault_kind kind);
+const char *chaos_word(enum chaos_kind kind);
+const char *chaos_help(enum chaos_kind kind);
+enum chaos_about chaos_about(enum chaos_kind kind);
+enum chaos_unit chaos_unit(enum chaos_kind kind);
 /** @return false: no such word */
-bool fault_of_word(const char *word, enum fault_kind *kind);
+bool chaos_of_word(const char *word, enum chaos_kind *kind);
 
 /** Whether the direction between two sites (indices) is part of it. */
-bool fault_touches(const struct fault *f, uint32_t site_count, uint32_t from,
-                   uint32_t to);
+bool chaos_touches(const struct chaos_fault *f, uint32_t site_count,
+                   uint32_t from, uint32_t to);
 
 /** "cut site1 -> site2, 8 s". @return text */
-const char *fault_text(const struct fault *f, uint32_t site_count,
-                       char text[FAULT_TEXT_MAX]);
+const char *chaos_text(const struct chaos_fault *f, uint32_t site_count,
+                       char text[CHAOS_TEXT_MAX]);
 
 /** In the order of their times; equal ones keep theirs. */
-void faults_sort(struct faults *list);
+void chaos_sort(struct chaos_faults *list);
 
-/** Adds a copy. Ownership: the list is freed with faults_free().
- * @return false: FAULTS_MAX are there */
-bool faults_add(struct faults *list, const struct fault *f);
-void faults_free(struct faults *list);
+/** Adds a copy. Ownership: the list is freed with chaos_free().
+ * @return false: CHAOS_FAULTS_MAX are there */
+bool chaos_add(struct chaos_faults *list, const struct chaos_fault *f);
+void chaos_free(struct chaos_faults *list);
 
 /* ---- nemesis.c -------------------------------------------------------------
  */
@@ -129,12 +130,12 @@ enum nemesis_kind { NEMESES(NEMESIS_ENUM) NEMESIS_COUNT };
 
 const char *nemesis_word(enum nemesis_kind kind);
 /** The kind of fault that it does most. */
-enum fault_kind nemesis_fault(enum nemesis_kind kind);
+enum chaos_kind nemesis_fault(enum nemesis_kind kind);
 bool nemesis_of_word(const char *word, enum nemesis_kind *kind);
 
 /** Adds faults of one kind from 0 to `for_ns`, `mean_ns` apart on average. The
  * same seed, the same faults. */
 void nemesis_draw(enum nemesis_kind kind, uint64_t seed, uint32_t site_count,
-                  uint64_t for_ns, uint64_t mean_ns, struct faults *list);
+                  uint64_t for_ns, uint64_t mean_ns, struct chaos_faults *list);
 
 #endif
