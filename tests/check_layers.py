@@ -35,6 +35,14 @@ LAYERS = {
         "deploy/chaos",
         "<api>",
     ],
+    "deploy/load": [
+        *PURE,
+        "sites/plugin",
+        "deploy/check",
+        "deploy/chaos",
+        "deploy/sim",
+        "<api>",
+    ],
     "sites/host": [*PURE, "sites/plugin", "netmgr/uv", "nucleus/api", "<api>"],
     "tools": [
         *PURE,

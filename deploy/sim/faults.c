@@ -81,6 +81,19 @@ static void draw_tiny(struct world *w)
     }
 }
 
+/* What a scenario says goes before what was drawn. */
+static void tune_scenario(struct world *w)
+{
+    const struct scenario *script = w->opt->scenario;
+    struct tuning *t = &w->tuning;
+    if (script != NULL && script->actors > 0) {
+        t->actors = script->actors;
+    }
+    if (script != NULL && script->rate > 0) {
+        t->op_mean_ns = SECOND * t->actors / script->rate;
+    }
+}
+
 static void draw_tuning(struct world *w)
 {
     struct prng *p = &w->chance;
@@ -104,6 +117,7 @@ static void draw_tuning(struct world *w)
     t->deaf = (uint32_t)prng_below(p, 1000000);
     t->actors = (uint32_t)prng_between(p, 1, 3);
     t->op_mean_ns = prng_between(p, 20, 100) * MS * t->actors;
+    tune_scenario(w);
 }
 
 /* ---- Links -----------------------------------------------------------------

@@ -45,21 +45,6 @@ struct motet_ui ops_draw_port(struct motet_self *self, struct worker *k)
     return ui;
 }
 
-bool ops_heard_of(const struct worker *k, struct motet_ui port)
-{
-    struct member_info info;
-    const struct members *m = site_members(k->node->site);
-    if (ui_is_group(port) || ui_site(port) == k->node->id) {
-        return true;
-    }
-    for (uint64_t at = 0; members_next(m, at, &info); at = info.site) {
-        if (info.site == ui_site(port)) {
-            return info.incarnation >= ui_incarnation(port);
-        }
-    }
-    return false;
-}
-
 /* ---- Ports -----------------------------------------------------------------
  */
 
@@ -496,7 +481,7 @@ void ops_random(struct motet_self *self, struct worker *k)
         op_watch(self, k);
     } else if (draw < 998) {
         op_cancel(self, k);
-    } else {
+    } else if (k->work->mortal) {
         op_end(self, k);
     }
 }

@@ -1,27 +1,8 @@
 #include <stdio.h>
+#include <stdlib.h>
 
+#include "nucleus/base/ui.h"
 #include "work.h"
-
-struct work *work_new(struct world *w)
-{
-    struct work *k = world_alloc(w, sizeof *k);
-    const size_t size = BODY_MAX + PATTERN_SHIFT;
-    k->world = w;
-    k->pattern = world_alloc(w, size);
-    struct prng p;
-    prng_init(&p, 1);
-    for (size_t i = 0; i < size; i++) {
-        k->pattern[i] = (uint8_t)prng_next(&p);
-    }
-    return k;
-}
-
-void work_free(struct work *k)
-{
-    struct world *w = k->world;
-    mem_free(&w->mem, k->pattern, BODY_MAX + PATTERN_SHIFT);
-    mem_free(&w->mem, k, sizeof *k);
-}
 
 static void spawn(struct work *k, struct node *n, uint32_t number)
 {
@@ -125,4 +106,28 @@ void work_judge(struct work *k)
 void work_manner(struct work *k, const struct node *n, enum manner manner)
 {
     k->manner[n->index] = manner;
+}
+
+void worker_settle(struct worker *k, const char *args)
+{
+    char *at = NULL;
+    k->work = (struct work *)(uintptr_t)strtoull(args, &at, 16);
+    const uint64_t node = strtoull(at, &at, 16);
+    k->number = (uint32_t)strtoull(at, &at, 16);
+    k->node = &k->work->world->node[node];
+}
+
+bool ops_heard_of(const struct worker *k, struct motet_ui port)
+{
+    struct member_info info;
+    const struct members *m = site_members(k->node->site);
+    if (ui_is_group(port) || ui_site(port) == k->node->id) {
+        return true;
+    }
+    for (uint64_t at = 0; members_next(m, at, &info); at = info.site) {
+        if (info.site == ui_site(port)) {
+            return info.incarnation >= ui_incarnation(port);
+        }
+    }
+    return false;
 }
