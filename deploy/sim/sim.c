@@ -134,14 +134,13 @@ static void inspect_port(struct world *w, struct node *n, struct motet_ui port)
     uint32_t most = attr->queue_msgs_max;
     most = most == 0 ? limits->queue_msgs_max : most;
     if (out.port.queue_msgs > (most > 1 ? most : 2)) {
-        check_accuse(w->check, 10, w->now_ns, n->id,
+        world_accuse(w, 10, n->id,
                      "a queue holds more messages than its limit");
     }
     most = attr->queue_bytes_max;
     most = most == 0 ? limits->queue_bytes_max : most;
     if (out.port.queue_bytes > (uint64_t)most + MESSAGE_MAX) {
-        check_accuse(w->check, 10, w->now_ns, n->id,
-                     "a queue holds more bytes than its limit");
+        world_accuse(w, 10, n->id, "a queue holds more bytes than its limit");
     }
 }
 
@@ -218,7 +217,7 @@ static void await_agreement(struct world *w)
                    "after the heal",
                    check_views_differ(w->check),
                    (unsigned long long)(most_ns / MS));
-    check_accuse(w->check, 8, w->now_ns, 0, text);
+    world_accuse(w, 8, 0, text);
 }
 
 static void end_world(struct world *w)
@@ -269,6 +268,13 @@ static void judge(struct world *w)
     }
 }
 
+static void say_phase(struct world *w, int phase)
+{
+    if (w->opt->on_phase != NULL) {
+        w->opt->on_phase(w->opt->ctx, w->now_ns, phase);
+    }
+}
+
 static void play(struct world *w)
 {
     const struct scenario *script = w->opt->scenario;
@@ -284,11 +290,13 @@ static void play(struct world *w)
                  w->now_ns + prng_below(&w->chance, SECOND));
     }
     run_for(w, early ? 1 : 4 * SECOND);
+    say_phase(w, 0);
     faults_start(w);
     run_for(w, w->for_ns);
 
     w->report->core_only = core_only;
     faults_heal(w, core_only);
+    say_phase(w, 1);
     work_drain(w->work);
     await_agreement(w);
     user_look(w, MOTET_ALWAYS);
@@ -297,12 +305,13 @@ static void play(struct world *w)
                      (w->tuning.tight ? settle_tight_ns : settle_of(w->opt)));
     look(w);
     if (check_views_differ(w->check) > 0) {
-        check_accuse(w->check, 8, w->now_ns, 0, "the views differ at the end");
+        world_accuse(w, 8, 0, "the views differ at the end");
     }
     if (w->opt->plugin == NULL) {
         work_judge(w->work);
     }
     user_look(w, MOTET_SETTLED);
+    say_phase(w, 2);
     check_end(w->check, w->now_ns);
 }
 

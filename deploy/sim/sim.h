@@ -43,7 +43,11 @@ struct sim_options {
 
     /* Who listens; each may be NULL. */
     void *ctx;
-    void (*on_event)(void *ctx, const struct check_event *e);
+    void (*on_event)(void *ctx, uint32_t site, const struct check_event *e);
+    void (*on_accuse)(void *ctx, int promise, uint64_t now_ns, uint64_t site,
+                      const char *text);
+    /** 0: faults may begin; 1: all are healed; 2: it is over. */
+    void (*on_phase)(void *ctx, uint64_t now_ns, int phase);
     void (*on_fault)(void *ctx, uint64_t now_ns, const struct chaos_fault *f,
                      bool begins);
 };

@@ -45,6 +45,6 @@ void user_look(struct world *w, enum motet_when when)
         }
         w->broken |= bit;
         (void)snprintf(text, sizeof text, "%.60s: %s", v->name, why);
-        check_accuse(w->check, NAME_OF_PROMISE, w->now_ns, 0, text);
+        world_accuse(w, NAME_OF_PROMISE, 0, text);
     }
 }

@@ -73,7 +73,7 @@ static void judge_again(struct work *k, struct node *n, uint32_t number)
     for (uint32_t i = 0; worker != NULL && i < AGAIN_MAX; i++) {
         if (!ui_is_zero(worker->again[i].port) &&
             is_live_port(k, worker->again[i].dest)) {
-            check_accuse(k->world->check, 13, k->world->now_ns, n->id,
+            world_accuse(k->world, 13, n->id,
                          "a sender was told to try again, and never heard of "
                          "room");
         }
@@ -98,7 +98,7 @@ void work_judge(struct work *k)
             }
             (void)snprintf(text, sizeof text, "no call from %s to %s succeeds",
                            from->name, w->node[j].name);
-            check_accuse(w->check, 13, w->now_ns, from->id, text);
+            world_accuse(w, 13, from->id, text);
         }
     }
 }

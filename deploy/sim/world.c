@@ -19,10 +19,20 @@ void *world_alloc(struct world *w, size_t size)
 
 void world_tell(struct world *w, const struct check_event *e)
 {
-    if (w->opt->on_event != NULL) {
-        w->opt->on_event(w->opt->ctx, e);
+    for (uint32_t i = 0; w->opt->on_event != NULL && i < w->node_count; i++) {
+        if (w->node[i].id == e->site) {
+            w->opt->on_event(w->opt->ctx, i, e);
+        }
     }
     check_feed(w->check, e);
+}
+
+void world_accuse(struct world *w, int promise, uint64_t site, const char *text)
+{
+    if (w->opt->on_accuse != NULL) {
+        w->opt->on_accuse(w->opt->ctx, promise, w->now_ns, site, text);
+    }
+    check_accuse(w->check, promise, w->now_ns, site, text);
 }
 
 void world_at(struct world *w, struct deadline *d, enum due due, uint64_t at_ns)

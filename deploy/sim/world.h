@@ -219,6 +219,9 @@ struct world {
 
 /** An event for the checker, and for whoever listens. */
 void world_tell(struct world *w, const struct check_event *e);
+/** A violation that the simulator has seen. */
+void world_accuse(struct world *w, int promise, uint64_t site,
+                  const char *text);
 /** Memory of the simulator; never NULL. Zeroed. Freed by mem_free(&w->mem). */
 void *world_alloc(struct world *w, size_t size);
 /** Arms `d`; `due` says what it is embedded in. */
