@@ -307,6 +307,8 @@ static enum exit_code dispatch(int argc, char **argv)
         return run(&verb_help, argc, argv);
     }
     if (strcmp(argv[first], "sim") == 0) {
+        static char name[] = "motet sim";
+        argv[first] = name;
         return (enum exit_code)sim_command(argc - first, argv + first);
     }
     int second = options_word(argc, argv, first + 1);
