@@ -43,7 +43,7 @@ struct chaos_accusation {
 struct chaos_run;
 
 /* How a ground does it. All faults come one at a time, in the order of time. */
-struct ground {
+struct chaos_ground {
     const char *name;
     /** Whether it can do this. @param why  a reason, static, when it cannot */
     bool (*can)(enum chaos_kind kind, const char **why);
@@ -53,11 +53,11 @@ struct ground {
     enum exit_code (*play)(struct chaos_run *r);
 };
 
-extern const struct ground ground_sim;
-extern const struct ground ground_host;
+extern const struct chaos_ground chaos_on_sim;
+extern const struct chaos_ground chaos_on_host;
 
 struct chaos_run {
-    const struct ground *ground;
+    const struct chaos_ground *ground;
     struct scenario *scenario;
     bool own_load; /* not an actor of the user's */
     struct chaos_faults faults;

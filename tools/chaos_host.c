@@ -512,4 +512,5 @@ static enum exit_code play(struct chaos_run *r)
     return code;
 }
 
-const struct ground ground_host = {.name = "host", .can = can, .play = play};
+const struct chaos_ground chaos_on_host = {
+    .name = "host", .can = can, .play = play};

@@ -12,7 +12,7 @@
 /* Reads what a run left behind: merges the logs by time, feeds the checkers,
  * and counts for the picture. On one host all clocks are one. */
 
-enum { LINES_STEP = 4096, LATE_HOST_MS = 25, LATE_SIM_MS = 12 };
+enum { LINES_STEP = 4096, LATE_HOST_MS = 25, LATE_SIM_MS = 12, QUIET_S = 11 };
 
 /* An event of some log, or a line of the runner. */
 struct line {
@@ -306,6 +306,7 @@ struct feeding {
     struct life lives[CHAOS_SITES_MAX];
     struct mem mem;
     struct map pending; /* (id, 0) -> 1 + index of the site */
+    struct map quiet;   /* (id, 0): a send of which only a failure is told */
     struct map calls;   /* (id, 0) -> peer site + 1, of calls after the heal */
     bool apart[CHAOS_SITES_MAX];
     bool called[CHAOS_SITES_MAX][CHAOS_SITES_MAX];
@@ -394,8 +395,14 @@ static void note(struct feeding *f, const struct line *l)
         break;
     case CHECK_CALL_BEGIN:
     case CHECK_SEND_BEGIN:
-        if (e->what == CHECK_CALL_BEGIN || e->told) {
-            (void)!map_put(&f->pending, e->id, 0, mark(l->file));
+        if (e->what == CHECK_SEND_BEGIN && !e->told) {
+            (void)!map_put(&f->quiet, e->id, 0, mark(0));
+        }
+        (void)!map_put(&f->pending, e->id, 0, mark(l->file));
+        break;
+    case CHECK_DELIVER:
+        if (map_get(&f->quiet, e->id, 0) != NULL) {
+            (void)map_remove(&f->pending, e->id, 0);
         }
         break;
     case CHECK_CALL_END:
@@ -412,13 +419,27 @@ static void note(struct feeding *f, const struct line *l)
     note_call(f, l);
 }
 
+/* Of a send whose outcome is told only when it is bad, nothing more is to be
+ * expected when its deadline has passed; without one, after a while. */
+static bool is_over(const struct feeding *f, const struct check_event *e,
+                    uint64_t now_ns)
+{
+    const uint64_t while_ns = (uint64_t)QUIET_S * 1000000000;
+    const uint64_t late_ns = 100000000;
+    return map_get(&f->quiet, e->id, 0) != NULL &&
+           (now_ns > e->now_ns + while_ns ||
+            (e->deadline_ns != UINT64_MAX &&
+             now_ns > e->deadline_ns + late_ns));
+}
+
 static void count_pending(struct feeding *f, const struct reading *r)
 {
+    const uint64_t now_ns = r->count > 0 ? r->lines[r->count - 1].at_ns : 0;
     for (size_t i = 0; i < r->count; i++) {
         const struct line *l = &r->lines[i];
         const void *site =
             l->down ? NULL : map_remove(&f->pending, l->event.id, 0);
-        if (site != NULL &&
+        if (site != NULL && !is_over(f, &l->event, now_ns) &&
             f->lives[unmark(site)].incarnation == l->event.incarnation) {
             f->v->pending++;
         }
@@ -541,6 +562,7 @@ static void judge(struct reading *r, struct chaos_verdict *v)
     v->bucket_ns = long_ns / CHAOS_BUCKETS_MAX + 1;
     mem_init(&f.mem, SIZE_MAX);
     map_init(&f.pending, &f.mem, 1);
+    map_init(&f.quiet, &f.mem, 3);
     map_init(&f.calls, &f.mem, 2);
     feed_all(&f, r);
     if (v->end_ns > 0) {
@@ -549,6 +571,7 @@ static void judge(struct reading *r, struct chaos_verdict *v)
     v->counts = check_counts(f.check);
     keep_violations(v, f.check);
     map_fini(&f.pending);
+    map_fini(&f.quiet);
     map_fini(&f.calls);
     check_free(f.check);
 }

@@ -107,4 +107,5 @@ static enum exit_code play(struct chaos_run *r)
     return ok ? EXIT_DONE : EXIT_FAILED;
 }
 
-const struct ground ground_sim = {.name = "sim", .can = can, .play = play};
+const struct chaos_ground chaos_on_sim = {
+    .name = "sim", .can = can, .play = play};

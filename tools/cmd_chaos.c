@@ -9,8 +9,8 @@
 #include "chaos.h"
 #include "deploy/chaos/library.h"
 #include "launch.h"
-#include "sites/plugin/plugin.h"
 #include "say.h"
+#include "sites/plugin/plugin.h"
 #include "table.h"
 #include "verbs.h"
 
@@ -40,9 +40,10 @@ static void on_signal(int number)
 /* ---- run -------------------------------------------------------------------
  */
 
-static const struct ground *const grounds[] = {&ground_sim, &ground_host};
+static const struct chaos_ground *const grounds[] = {&chaos_on_sim,
+                                                     &chaos_on_host};
 
-static const struct ground *find_ground(void)
+static const struct chaos_ground *find_ground(void)
 {
     for (size_t i = 0; i < ARRAY_LEN(grounds); i++) {
         if (strcmp(grounds[i]->name, chosen.on) == 0) {
