@@ -10,6 +10,7 @@
 #include "deploy/chaos/scenario.h"
 #include "deploy/check/check.h"
 #include "exits.h"
+#include "sites/plugin/plugin.h"
 
 /* A run of a scenario on some ground, and what is left of it: a folder with
  *
@@ -23,6 +24,7 @@
  *   cmd_chaos.c    the verbs
  *   chaos_run.c    folder, log, phases: the same on every ground
  *   chaos_sim.c chaos_host.c   the grounds
+ *   chaos_user.c   the invariants of the user's actor, on real processes
  *   chaos_judge.c  reads a folder and judges
  *   chaos_report.c chaos_html.c   says so */
 
@@ -59,7 +61,9 @@ extern const struct chaos_ground chaos_on_host;
 struct chaos_run {
     const struct chaos_ground *ground;
     struct scenario *scenario;
-    bool own_load; /* not an actor of the user's */
+    bool own_load;               /* not an actor of the user's ... */
+    const struct plugin *plugin; /* ... which is this */
+    uint32_t states;             /* of it that were looked at */
     struct chaos_faults faults;
     uint64_t seed;
     const char *cluster; /* its name, of real sites */
@@ -84,6 +88,10 @@ void chaos_accuse(struct chaos_run *r, int promise, uint64_t at_ns,
 /** Begins or ends: into the log. */
 void chaos_log_fault(struct chaos_run *r, uint64_t at_ns,
                      const struct chaos_fault *f, bool begins);
+
+/** Asks the user's invariants about the states that the sites have left in the
+ * folder of the run. */
+void chaos_look(struct chaos_run *r);
 
 /** Makes the folder, plays, judges, reports. */
 enum exit_code chaos_run(struct chaos_run *r);
@@ -124,7 +132,8 @@ struct chaos_verdict {
     char build[64];
     uint64_t seed;
     uint64_t calls_min;
-    bool own_load; /* not an actor of the user's */
+    bool own_load;   /* not an actor of the user's */
+    uint32_t states; /* of such an actor, that were looked at */
     uint64_t start_ns, healed_ns, end_ns, agreed_ns;
     char sites[CHAOS_SITES_MAX][MOTET_NAME_MAX + 1];
     uint64_t ids[CHAOS_SITES_MAX];

@@ -116,7 +116,10 @@ static bool add_load(struct hosting *h, const struct site_files *site)
                       rate / actors > 0 ? rate / actors : 1, h->run->folder);
     }
     if (!h->run->own_load) {
-        (void)fprintf(f, "actor = %s\n", s->actor);
+        const char *args = h->run->plugin->args;
+        (void)fprintf(f, "actor = %s%s%s\ndump = %s\n", h->run->plugin->path,
+                      args != NULL ? ":" : "", args != NULL ? args : "",
+                      h->run->folder);
     }
     return fclose(f) == 0;
 }
@@ -508,6 +511,9 @@ static enum exit_code play(struct chaos_run *r)
         code = *r->stop == 15 ? EXIT_TERMINATED : EXIT_INTERRUPTED;
     }
     remove_cluster(h);
+    if (!r->own_load && code == EXIT_DONE) {
+        chaos_look(r);
+    }
     free(h);
     return code;
 }

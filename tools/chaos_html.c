@@ -108,10 +108,13 @@ static void put_axis(FILE *f, const struct chaos_verdict *v, int height)
     }
 }
 
-static int put_sites(FILE *f, const struct chaos_verdict *v, int y)
+static void put_spans(FILE *f, const struct chaos_verdict *v, int y, bool pause)
 {
     for (size_t i = 0; i < v->span_count; i++) {
         const struct chaos_span *s = &v->spans[i];
+        if (s->pause != pause) {
+            continue;
+        }
         const double x = x_of(v, s->begin_ns);
         const double w = x_of(v, s->end_ns) - x;
         (void)fprintf(f,
@@ -124,6 +127,12 @@ static int put_sites(FILE *f, const struct chaos_verdict *v, int y)
                       s->pause ? "stands still" : "runs",
                       (double)s->begin_ns / 1e9, (double)s->end_ns / 1e9);
     }
+}
+
+static int put_sites(FILE *f, const struct chaos_verdict *v, int y)
+{
+    put_spans(f, v, y, false);
+    put_spans(f, v, y, true);
     for (size_t i = 0; i < v->move_count; i++) {
         (void)fprintf(f,
                       "<circle cx=\"%.1f\" cy=\"%d\" r=\"3\" "

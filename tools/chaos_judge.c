@@ -227,6 +227,7 @@ static bool read_run(struct chaos_verdict *v, const char *folder)
     text_of(o, "build", v->build, sizeof v->build);
     v->seed = number_of(o, "seed");
     v->calls_min = number_of(o, "calls_min");
+    v->states = (uint32_t)number_of(o, "states");
     v->own_load = json_is_true(json_object_get(o, "own_load"));
     v->start_ns = number_of(o, "start_ns");
     v->healed_ns = number_of(o, "healed_ns");
@@ -531,7 +532,12 @@ static void decide(struct chaos_verdict *v)
     if (v->end_ns == 0) {
         v->code = EXIT_NO_VERDICT;
         (void)snprintf(v->why, sizeof v->why, "the run did not get to its end");
-    } else if (v->counts.replies < v->calls_min) {
+    } else if (!v->own_load && v->states == 0) {
+        v->code = EXIT_NO_VERDICT;
+        (void)snprintf(v->why, sizeof v->why,
+                       "no state of your actor was seen: its table needs save "
+                       "and restore");
+    } else if (v->own_load && v->counts.replies < v->calls_min) {
         v->code = EXIT_NO_VERDICT;
         (void)snprintf(v->why, sizeof v->why,
                        "only %" PRIu64 " calls were answered, %" PRIu64

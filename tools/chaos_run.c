@@ -137,15 +137,15 @@ static bool write_run(const struct chaos_run *r)
         return false;
     }
     json_t *o = json_pack(
-        "{s:s,s:s,s:s,s:s,s:s,s:o,s:I,s:b,s:I,s:I,s:I,s:I,s:O,s:o}", "schema",
-        "motet.chaos.run/1", "scenario", r->scenario->name, "about",
+        "{s:s,s:s,s:s,s:s,s:s,s:o,s:I,s:b,s:i,s:I,s:I,s:I,s:I,s:O,s:o}",
+        "schema", "motet.chaos.run/1", "scenario", r->scenario->name, "about",
         r->scenario->about, "ground", r->ground->name, "build",
         version_commit(), "seed", json_sprintf("%" PRIu64, r->seed),
         "calls_min", (json_int_t)r->scenario->calls_min, "own_load",
-        (int)r->own_load, "start_ns", (json_int_t)r->start_ns, "healed_ns",
-        (json_int_t)r->healed_ns, "end_ns", (json_int_t)r->end_ns, "agreed_ns",
-        (json_int_t)r->agreed_ns, "sites", r->sites, "accused",
-        accused_json(r));
+        (int)r->own_load, "states", (int)r->states, "start_ns",
+        (json_int_t)r->start_ns, "healed_ns", (json_int_t)r->healed_ns,
+        "end_ns", (json_int_t)r->end_ns, "agreed_ns", (json_int_t)r->agreed_ns,
+        "sites", r->sites, "accused", accused_json(r));
     CHECK(o != NULL);
     const bool ok = json_dump_file(o, path, JSON_INDENT(1)) == 0;
     json_decref(o);

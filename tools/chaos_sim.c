@@ -73,8 +73,6 @@ static bool open_events(struct playing *p)
 static enum exit_code play(struct chaos_run *r)
 {
     struct playing p = {.run = r};
-    struct plugin plugin;
-    char why[PLUGIN_WHY_MAX];
     struct sim_report *report = calloc(1, sizeof *report);
     struct sim_options opt = {
         .ctx = &p,
@@ -86,13 +84,8 @@ static enum exit_code play(struct chaos_run *r)
     CHECK(report != NULL);
     sim_of_scenario(r->scenario, &opt);
     opt.faults = &r->faults;
-    if (r->scenario->actor[0] != '\0') {
-        if (!plugin_open(&plugin, r->scenario->actor, why)) {
-            free(report);
-            return say_fail(EXIT_USAGE, "%s", why);
-        }
-        opt.plugin = &plugin;
-    }
+    opt.plugin = r->plugin;
+    r->states = r->scenario->sites;
     const bool ok = open_events(&p);
     if (ok) {
         sim_run(r->seed, &opt, report);

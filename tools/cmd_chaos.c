@@ -181,16 +181,20 @@ static bool read_scenario(struct scenario *s, char **args, unsigned count)
     return read_nemeses(s);
 }
 
-/* The object is loaded here already: motetd would tell it in its log only. */
-static bool check_actor(const struct scenario *s)
+/* The object is loaded here too: motetd would tell it in its log only. */
+static bool load_actor(struct chaos_run *r, struct plugin *p)
 {
-    struct plugin p;
     char why[PLUGIN_WHY_MAX];
-    if (s->actor[0] == '\0' || plugin_open(&p, s->actor, why)) {
+    r->own_load = r->scenario->actor[0] == '\0';
+    if (r->own_load) {
         return true;
     }
-    say_error("%s", why);
-    return false;
+    r->plugin = p;
+    if (!plugin_open(p, r->scenario->actor, why)) {
+        say_error("%s", why);
+        return false;
+    }
+    return true;
 }
 
 static enum exit_code run_run(char **args, unsigned count)
@@ -198,6 +202,7 @@ static enum exit_code run_run(char **args, unsigned count)
     struct sigaction action = {.sa_handler = on_signal};
     struct chaos_run *r = calloc(1, sizeof *r);
     struct scenario *s = calloc(1, sizeof *s);
+    struct plugin plugin;
     enum exit_code code = EXIT_USAGE;
     CHECK(r != NULL && s != NULL);
     say_about("chaos run", count > 0 ? args[0] : NULL);
@@ -208,9 +213,8 @@ static enum exit_code run_run(char **args, unsigned count)
     r->port = chosen.port;
     (void)snprintf(options.cluster_chosen, sizeof options.cluster_chosen,
                    "%.63s", r->cluster);
-    if (r->ground != NULL && read_scenario(s, args, count) && check_actor(s) &&
-        read_seed(s, &r->seed)) {
-        r->own_load = s->actor[0] == '\0';
+    if (r->ground != NULL && read_scenario(s, args, count) &&
+        load_actor(r, &plugin) && read_seed(s, &r->seed)) {
         CHECK(sigaction(SIGINT, &action, NULL) == 0);
         CHECK(sigaction(SIGTERM, &action, NULL) == 0);
         code = chaos_run(r);

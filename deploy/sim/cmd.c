@@ -25,6 +25,8 @@ enum {
     OPT_SCENARIO,
     OPT_ACTOR,
     OPT_OUT,
+    OPT_MUST_SEE,
+    OPT_VERBOSE = 'v',
 };
 
 /* clang-format off */
@@ -35,6 +37,9 @@ static const struct argp_option options[] = {
     {"check-determinism", OPT_TWICE, 0, 0,
      "run each seed twice and compare", 1},
     {"fail-fast", OPT_FAIL_FAST, 0, 0, "stop at the first failure", 1},
+    {"must-see", OPT_MUST_SEE, 0, 0,
+     "fail (9) if a rare path is never reached", 1},
+    {"verbose", OPT_VERBOSE, 0, 0, "how often each rare path was reached", 1},
     {"json", OPT_JSON, 0, 0, "the result as JSON on stdout", 1},
     {0, 0, 0, 0, "replay:", 2},
     {"trace", OPT_TRACE, 0, 0, "print what happens, a column per site", 2},
@@ -177,6 +182,12 @@ static error_t parse(int key, char *text, struct argp_state *state)
     case OPT_FAIL_FAST:
         r->fail_fast = true;
         break;
+    case OPT_MUST_SEE:
+        r->must_see = true;
+        break;
+    case OPT_VERBOSE:
+        r->verbose = true;
+        break;
     case OPT_SCENARIO:
         a->scenario = text;
         break;
@@ -222,6 +233,10 @@ static bool read_token(struct arguments *a)
     const char *at = NULL;
     if (a->what == NULL && r->opt.scenario != NULL && r->first == r->last) {
         return true; /* the seed of the scenario */
+    }
+    if (a->what != NULL && strcmp(a->verb, "shrink") == 0 &&
+        read_number(a->what, &at, &r->first) && *at == '\0') {
+        return true; /* of this build */
     }
     if (a->what == NULL || !read_number(a->what, &at, &r->first) ||
         *at != '@' || at[1] == '\0') {
@@ -320,7 +335,8 @@ int sim_command(int argc, char **argv)
         "  sim run --seeds 200 --actor ./my-actor.so\n"
         "  sim replay 17@1f3c9d0 --trace\n"
         "  sim shrink 17@1f3c9d0\n\n"
-        "Exit codes: 0 all passed, 2 usage, 8 a promise was broken, 10 "
+        "Exit codes: 0 all passed, 2 usage, 8 a promise was broken, 9 a "
+        "rare path was never reached (--must-see), 10 "
         "something did not end, 11 a run could not be repeated.";
     static const struct argp argp = {
         .options = options,

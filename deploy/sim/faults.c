@@ -81,6 +81,51 @@ static void draw_tiny(struct world *w)
     }
 }
 
+/* Numbers that may be others without a promise being broken: a few of them are
+ * bent, so that nothing comes to depend on them (FoundationDB's "buggify"). */
+static void bend(struct world *w)
+{
+    struct prng *p = &w->chance;
+    struct site_config *c = &w->tuning.site;
+    const struct {
+        uint64_t *ns;
+        uint64_t low_ms, high_ms;
+    } times[] = {
+        {&c->member.probe_ns, 100, 500},
+        {&c->member.probe_timeout_ns, 80, 200},
+        {&c->member.window_ns, 1000, 3000},
+        {&c->member.reprobe_ns, 50, 300},
+        {&c->member.gossip_ns, 50, 250},
+        {&c->directory.gather_ns, 1, 100},
+        {&c->directory.sync_ns, 300, 2000},
+    };
+    const struct {
+        uint32_t *field;
+        uint32_t low, high;
+    } counts[] = {
+        {&c->member.indirect, 1, 6},
+        {&c->member.fanout, 1, 6},
+        {&c->member.verifiers, 1, 8},
+        {&c->member.awareness_max, 1, 8},
+        {&c->net.credit_msgs_initial, 1, 64},
+        {&c->net.credit_bytes_initial, 1024, 262144},
+        {&c->net.lane_backlog_bytes, 16384, 1048576},
+        {&c->nucleus.queue_msgs_max, 4, 2048},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(times); i++) {
+        const uint64_t ms = prng_between(p, times[i].low_ms, times[i].high_ms);
+        if (prng_chance(p, 250000)) {
+            *times[i].ns = ms * MS;
+        }
+    }
+    for (size_t i = 0; i < ARRAY_LEN(counts); i++) {
+        const uint64_t n = prng_between(p, counts[i].low, counts[i].high);
+        if (prng_chance(p, 250000)) {
+            *counts[i].field = (uint32_t)n;
+        }
+    }
+}
+
 /* What a scenario says goes before what was drawn. */
 static void tune_scenario(struct world *w)
 {
@@ -103,6 +148,10 @@ static void draw_tuning(struct world *w)
     t->site.cluster = "sim";
     t->site.version = "0";
     t->insecure = prng_chance(p, 200000);
+    const bool bent = prng_chance(p, 400000);
+    if (bent && preset != SIM_CALM) {
+        bend(w);
+    }
     t->tight =
         preset == SIM_TIGHT || (preset == SIM_SWARM && prng_chance(p, 200000));
     if (t->tight) {
@@ -380,6 +429,7 @@ static void start_twin(struct node *n)
     (void)snprintf(t->addr, sizeof t->addr, "site%u:7118", number);
     w->twin_of = n->index;
     relink(w);
+    seen(w, SEEN_WORLD_TWIN_RUNS);
     node_boot(t);
 }
 
@@ -605,6 +655,7 @@ void faults_heal(struct world *w, bool core_only)
     node_crash(&w->node[w->node_count], "is ended");
     heal_links(w);
     if (core_only) {
+        seen(w, SEEN_WORLD_CORE_ONLY);
         choose_core(w);
     }
     relink(w);

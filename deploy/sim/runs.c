@@ -12,6 +12,7 @@
 #include "nucleus/base/check.h"
 #include "nucleus/base/hash.h"
 #include "nucleus/base/version.h"
+#include "seen.h"
 
 /* Seeds run in processes of their own, so that one that aborts is a failure
  * like others and not the end. */
@@ -43,6 +44,7 @@ struct tally {
     uint64_t virtual_ns, packets, agreed_max_ns;
     struct check_counts counts;
     uint64_t faults[CHAOS_KIND_COUNT];
+    uint64_t seen[SEEN_COUNT];
     double start, said;
     bool first_failure_said; /* in JSON */
 };
@@ -229,6 +231,9 @@ static void take(struct tally *t, const struct answer *a)
     for (uint32_t f = 0; f < CHAOS_KIND_COUNT; f++) {
         t->faults[f] += r->faults[f];
     }
+    for (uint32_t i = 0; i < SEEN_COUNT; i++) {
+        t->seen[i] += r->seen[i];
+    }
     if (r->verdict != SIM_PASS) {
         failed(t, r);
     }
@@ -351,6 +356,35 @@ static void print_counts(const struct tally *t)
            c->sites, c->ports, t->packets, t->agreed_max_ns / 1000000);
 }
 
+static uint32_t never_seen(const struct tally *t)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < SEEN_COUNT; i++) {
+        n += t->seen[i] == 0;
+    }
+    return n;
+}
+
+static void print_seen(const struct tally *t)
+{
+    const char *text = NULL;
+    const uint32_t never = never_seen(t);
+    printf("seen     %u of %u rare paths", (unsigned)(SEEN_COUNT - never),
+           (unsigned)SEEN_COUNT);
+    const char *between = never > 0 ? "; never: " : "";
+    for (uint32_t i = 0; i < SEEN_COUNT; i++) {
+        if (t->seen[i] == 0) {
+            printf("%s%s", between, seen_name((enum sim_seen)i, &text));
+            between = ", ";
+        }
+    }
+    putchar('\n');
+    for (uint32_t i = 0; t->runs->verbose && i < SEEN_COUNT; i++) {
+        const char *name = seen_name((enum sim_seen)i, &text);
+        printf("  %10" PRIu64 "  %-24s %s\n", t->seen[i], name, text);
+    }
+}
+
 static uint64_t total_hash(const struct tally *t)
 {
     uint64_t hash = 0;
@@ -375,6 +409,7 @@ static void print_verdict(struct tally *t)
         return;
     }
     print_counts(t);
+    print_seen(t);
     printf("%" PRIu64 " passed, %" PRIu64 " failed   %.1f simulated hours, "
            "%.0f times real time   trace hash %016" PRIx64 "\n",
            passed, t->failed, hours, speed, total_hash(t));
@@ -415,10 +450,11 @@ int runs_run(const struct runs *r)
     }
     print_verdict(&t);
     free(t.hash);
-    return t.unsafe > 0    ? EXIT_SIM_UNSAFE
-           : t.stuck > 0   ? EXIT_SIM_STUCK
-           : t.differs > 0 ? EXIT_SIM_DIFFERS
-                           : 0;
+    return t.unsafe > 0                        ? EXIT_SIM_UNSAFE
+           : t.stuck > 0                       ? EXIT_SIM_STUCK
+           : t.differs > 0                     ? EXIT_SIM_DIFFERS
+           : r->must_see && never_seen(&t) > 0 ? EXIT_SIM_NO_VERDICT
+                                               : 0;
 }
 
 int runs_replay(const struct runs *r)

@@ -237,6 +237,10 @@ static void end_world(struct world *w)
                      sizeof(struct dialing));
         }
     }
+    for (uint32_t i = 0; i <= w->node_count; i++) {
+        mem_free(&w->mem, w->node[i].ring,
+                 TRACE_RING * sizeof *w->node[i].ring);
+    }
     net_fini(w);
     work_free(w->work);
     deadlines_fini(&w->due);

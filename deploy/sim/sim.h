@@ -17,7 +17,7 @@
  * heals (in half of the runs only a core of the sites: the others are dead or
  * cut off for ever), no new load begins, and progress is demanded. */
 
-enum { SIM_SITES_MAX = 32, SIM_VIOLATIONS_MAX = 8 };
+enum { SIM_SITES_MAX = 32, SIM_VIOLATIONS_MAX = 8, SIM_SEEN_MAX = 64 };
 
 /* One run in so many kinds of weather. */
 enum sim_preset {
@@ -70,6 +70,7 @@ struct sim_report {
     uint64_t refused_joins; /* a site was told that it may not join */
     uint64_t rebirths;
     uint64_t faults[CHAOS_KIND_COUNT];
+    uint32_t seen[SIM_SEEN_MAX]; /* rare paths: seen.h */
     struct check_counts counts;
     uint32_t violations; /* all; these are kept: */
     struct check_violation kept[SIM_VIOLATIONS_MAX];

@@ -272,6 +272,9 @@ static void break_wire(struct wire *x)
     world_trace(w, NULL, ' ', "connection %llu breaks",
                 (unsigned long long)x->number);
     deadline_clear(&w->due, &x->broken);
+    if (x->way[0].first != NULL || x->way[1].first != NULL) {
+        seen(w, SEEN_WORLD_STREAM_BREAKS);
+    }
     for (uint32_t side = 0; side < 2; side++) {
         cut_tail(&x->way[side], prng_below(&w->net_chance, 500 * MS));
     }

@@ -24,6 +24,7 @@ void world_tell(struct world *w, const struct check_event *e)
             w->opt->on_event(w->opt->ctx, i, e);
         }
     }
+    seen_event(w, e);
     check_feed(w->check, e);
 }
 
@@ -177,6 +178,7 @@ void node_boot(struct node *n)
     CHECK(n->site == NULL);
     deadline_clear(&w->due, &n->boot);
     if (n->full_until_ns > w->now_ns) { /* its service manager tries again */
+        seen(w, SEEN_WORLD_NO_DISK);
         world_trace(w, n, '!', "%s: no room for its state file", n->name);
         world_at(w, &n->boot, DUE_BOOT, w->now_ns + SECOND);
         return;
@@ -202,6 +204,11 @@ void node_boot(struct node *n)
     cfg.secret[1] = prng_next(&w->chance);
     cfg.insecure = w->tuning.insecure;
     seeds_of(n, &cfg);
+    if (n->ring == NULL) {
+        n->ring = world_alloc(w, TRACE_RING * sizeof *n->ring);
+    }
+    cfg.trace_ring = n->ring;
+    n->traced = 0;
     n->site = site_create(&cfg, w->now_ns + n->clock_ns);
     CHECK(n->site != NULL);
     world_trace(w, n, '^', "%s boots, incarnation %u", n->name, n->incarnation);
@@ -304,6 +311,7 @@ static void step(struct node *n, const struct site_in *in)
     struct site_in at = *in;
     at.now_ns = n->world->now_ns + n->clock_ns;
     site_step(n->site, &at);
+    seen_trace(n);
     take_effects(n);
 }
 
@@ -318,6 +326,7 @@ static void resume(struct node *n)
     }
     world_trace(w, n, '>', "%s goes on", n->name);
     if (late_ns >= STALL_NS) {
+        seen(w, SEEN_WORLD_STALL);
         step(n, &(struct site_in){.kind = SITE_IN_STALL, .late_ns = late_ns});
     }
 }
@@ -362,6 +371,7 @@ static void obey(struct node *n)
         }
     } else if (n->refused) {
         w->report->refused_joins++;
+        seen(w, SEEN_WORLD_REFUSED);
         node_crash(n, "gives up");
         if (!n->is_twin) {
             world_at(w, &n->boot, DUE_BOOT,

@@ -5,6 +5,7 @@
 #include "nucleus/base/list.h"
 #include "nucleus/base/map.h"
 #include "nucleus/base/prng.h"
+#include "seen.h"
 #include "sim.h"
 #include "sites/site/site.h"
 
@@ -18,6 +19,7 @@
  *   worker.c    what an actor does when something comes
  *   ops.c       what it does of its own accord
  *   user.c      the user's own actor instead, and its invariants
+ *   seen.c      which rare paths were reached
  *   sim.c       one run from its seed to its report */
 
 enum {
@@ -81,7 +83,9 @@ struct node {
     uint64_t due_ns;    /* when it wanted its next turn */
     uint64_t jitter_ns; /* its timers are late by up to this */
     struct list inbox;
-    bool apart; /* cut off or dead for ever */
+    struct trace_record *ring; /* of its site; for all lives */
+    uint64_t traced;           /* records of this life that were looked at */
+    bool apart;                /* cut off or dead for ever */
     bool is_twin;
     bool refused;    /* told that it may not join */
     uint32_t reborn; /* must be created anew with at least this incarnation */

@@ -32,6 +32,8 @@ static const struct key {
     {"log", TEXT, offsetof(struct config, log), "text (default), json or none"},
     {"memory", TEXT, offsetof(struct config, memory),
      "cap of what the site may allocate (default 1GiB)"},
+    {"dump", TEXT, offsetof(struct config, dump),
+     "folder where actors leave their states when the site leaves"},
     {"join", LIST, offsetof(struct config, join),
      "address of a member to join through; may be repeated"},
     {"actor", LIST, offsetof(struct config, actor),
