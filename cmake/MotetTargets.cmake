@@ -177,6 +177,7 @@ function(motet_libs_of SOURCE OUT)
             "netmgr/uv/:netmgr_uv"
             "sites/host/:host"
             "deploy/check/:check"
+            "deploy/chaos/:chaos"
             "tools/:cli"
             "deploy/sim/:sim"
             "deploy/pki/:pki"

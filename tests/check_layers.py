@@ -23,14 +23,32 @@ LAYERS = {
     "sites/site": ["nucleus/base", *MACHINES, "proto"],
     "nucleus/api": ["nucleus/base", "proto", "<api>"],
     "sites/actors": ["nucleus/base"],
+    "sites/plugin": ["nucleus/base"],
     "netmgr/uv": PURE,
     "deploy/check": ["nucleus/base"],
+    "deploy/chaos": ["nucleus/base"],
     "deploy/pki": ["nucleus/base"],
-    "deploy/sim": [*PURE, "deploy/check", "<api>"],
-    "sites/host": [*PURE, "netmgr/uv", "nucleus/api", "<api>"],
+    "deploy/sim": [
+        *PURE,
+        "sites/plugin",
+        "deploy/check",
+        "deploy/chaos",
+        "<api>",
+    ],
+    "deploy/load": [
+        *PURE,
+        "sites/plugin",
+        "deploy/check",
+        "deploy/chaos",
+        "deploy/sim",
+        "<api>",
+    ],
+    "sites/host": [*PURE, "sites/plugin", "netmgr/uv", "nucleus/api", "<api>"],
     "tools": [
         *PURE,
+        "sites/plugin",
         "nucleus/api",
+        "deploy/chaos",
         "deploy/check",
         "deploy/pki",
         "deploy/sim",
@@ -39,7 +57,8 @@ LAYERS = {
 }
 
 # The words shared by every layer, as if they were in nucleus/base.
-PUBLIC_BASE = {"motet/err.h", "motet/types.h", "motet/supervisor.h"}
+PUBLIC_BASE = {"motet/err.h", "motet/types.h", "motet/supervisor.h",
+               "motet/plugin.h"}
 
 PURE_SYSTEM = {
     "inttypes.h",

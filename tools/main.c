@@ -31,10 +31,12 @@ static const struct {
      {&verb_port_list, &verb_port_info, &verb_group_list, &verb_group_info,
       &verb_link_list, &verb_link_stats}},
     {"measuring", {&verb_bench_call, &verb_bench_send, &verb_bench_ports}},
+    {"breaking it on purpose",
+     {&verb_chaos_run, &verb_chaos_list, &verb_chaos_check}},
     {"other", {&verb_version, &verb_help}},
 };
 
-static const char sim_words[] = "sim run | sim replay";
+static const char sim_words[] = "sim run | replay | shrink";
 static const char sim_summary[] = "the same code in a simulated world";
 
 enum { VERBS_MAX = 64 };
@@ -77,7 +79,7 @@ static void print_overview(void)
                 printf("  %-28s %s\n", words, v->summary);
             }
         }
-        if (groups[i].verbs[0] == &verb_bench_call) {
+        if (groups[i].verbs[0] == &verb_chaos_run) {
             printf("  %-28s %s\n", sim_words, sim_summary);
         }
     }
@@ -305,6 +307,8 @@ static enum exit_code dispatch(int argc, char **argv)
         return run(&verb_help, argc, argv);
     }
     if (strcmp(argv[first], "sim") == 0) {
+        static char name[] = "motet sim";
+        argv[first] = name;
         return (enum exit_code)sim_command(argc - first, argv + first);
     }
     int second = options_word(argc, argv, first + 1);

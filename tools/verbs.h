@@ -33,6 +33,10 @@ extern const struct verb verb_bench_call;  /* cmd_bench.c */
 extern const struct verb verb_bench_send;  /* cmd_bench.c */
 extern const struct verb verb_bench_ports; /* cmd_bench.c */
 
+extern const struct verb verb_chaos_run;   /* cmd_chaos.c */
+extern const struct verb verb_chaos_list;  /* cmd_chaos.c */
+extern const struct verb verb_chaos_check; /* cmd_chaos.c */
+
 extern const struct verb verb_version; /* cmd_version.c */
 
 #endif

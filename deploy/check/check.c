@@ -28,7 +28,7 @@ static const char *const what_names[CHECK_WHAT_COUNT] = {
 static const char *const promise_names[] = {
     "?", "known outcome", "once", "order", "calls", "one owner", "migration",
     "watches", "convergence", "identity", "bounded", "control first",
-    "blast radius", "progress", "determinism",
+    "blast radius", "progress", "determinism", "your invariant",
 };
 /* clang-format on */
 

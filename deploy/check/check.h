@@ -76,6 +76,9 @@ struct check_config {
 
 enum { CHECK_TEXT_MAX = 256, CHECK_VIOLATIONS_MAX = 16 };
 
+/* Stands in the place of a promise: an invariant of the user's. */
+enum { CHECK_INVARIANT = 15 };
+
 struct check_violation {
     int promise; /* 3 = P3 */
     uint64_t now_ns;

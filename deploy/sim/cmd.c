@@ -5,8 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "deploy/chaos/library.h"
 #include "nucleus/base/version.h"
 #include "runs.h"
+#include "shrink.h"
 
 enum {
     OPT_SEEDS = 256,
@@ -20,6 +22,11 @@ enum {
     OPT_ANYWAY,
     OPT_TRACE,
     OPT_HASH,
+    OPT_SCENARIO,
+    OPT_ACTOR,
+    OPT_OUT,
+    OPT_MUST_SEE,
+    OPT_VERBOSE = 'v',
 };
 
 /* clang-format off */
@@ -30,16 +37,25 @@ static const struct argp_option options[] = {
     {"check-determinism", OPT_TWICE, 0, 0,
      "run each seed twice and compare", 1},
     {"fail-fast", OPT_FAIL_FAST, 0, 0, "stop at the first failure", 1},
+    {"must-see", OPT_MUST_SEE, 0, 0,
+     "fail (9) if a rare path is never reached", 1},
+    {"verbose", OPT_VERBOSE, 0, 0, "how often each rare path was reached", 1},
     {"json", OPT_JSON, 0, 0, "the result as JSON on stdout", 1},
     {0, 0, 0, 0, "replay:", 2},
     {"trace", OPT_TRACE, 0, 0, "print what happens, a column per site", 2},
     {"anyway", OPT_ANYWAY, 0, 0, "although this is not that commit", 2},
     {"hash", OPT_HASH, "H", 0, "the trace hash that must come out", 2},
-    {0, 0, 0, 0, "both:", 3},
+    {0, 0, 0, 0, "shrink:", 3},
+    {"out", OPT_OUT, "FILE", 0, "the scenario to write", 3},
+    {0, 0, 0, 0, "all:", 4},
+    {"scenario", OPT_SCENARIO, "NAME", 0,
+     "the faults of a scenario: a file, or a name of motet chaos list", 4},
+    {"actor", OPT_ACTOR, "FILE.so", 0,
+     "an actor of your own on each site; with arguments: FILE.so:ARGS", 4},
     {"preset", OPT_PRESET, "NAME", 0,
-     "swarm, calm, lossy, deaths, tight; swarm", 3},
-    {"sites", OPT_SITES, "N", 0, "sites, 2 to 32; drawn from 3 to 7", 3},
-    {"for", OPT_FOR, "T", 0, "length of faults and load: 30s, 10m", 3},
+     "swarm, calm, lossy, deaths, tight; swarm", 4},
+    {"sites", OPT_SITES, "N", 0, "sites, 2 to 32; drawn from 3 to 7", 4},
+    {"for", OPT_FOR, "T", 0, "length of faults and load: 30s, 10m", 4},
     {0},
 };
 /* clang-format on */
@@ -48,6 +64,9 @@ struct arguments {
     struct runs runs;
     const char *verb;
     const char *what;
+    const char *out;
+    const char *scenario;
+    bool seeds; /* were told */
 };
 
 static bool read_number(const char *text, const char **end, uint64_t *value)
@@ -136,6 +155,7 @@ static error_t parse(int key, char *text, struct argp_state *state)
     bool ok = true;
     switch (key) {
     case OPT_SEEDS:
+        a->seeds = true;
         ok = read_seeds(text, r);
         break;
     case OPT_SITES:
@@ -162,6 +182,21 @@ static error_t parse(int key, char *text, struct argp_state *state)
     case OPT_FAIL_FAST:
         r->fail_fast = true;
         break;
+    case OPT_MUST_SEE:
+        r->must_see = true;
+        break;
+    case OPT_VERBOSE:
+        r->verbose = true;
+        break;
+    case OPT_SCENARIO:
+        a->scenario = text;
+        break;
+    case OPT_ACTOR:
+        r->opt.actor = text;
+        break;
+    case OPT_OUT:
+        a->out = text;
+        break;
     case OPT_ANYWAY:
         r->anyway = true;
         break;
@@ -179,7 +214,7 @@ static error_t parse(int key, char *text, struct argp_state *state)
         break;
     case ARGP_KEY_END:
         if (a->verb == NULL) {
-            argp_error(state, "say what to do: run or replay");
+            argp_error(state, "say what to do: run, replay or shrink");
         }
         break;
     default:
@@ -191,28 +226,103 @@ static error_t parse(int key, char *text, struct argp_state *state)
     return 0;
 }
 
-/* "N@COMMIT". */
-static int replay(struct arguments *a)
+/* Which run: "N@COMMIT"; "N" where that is not asked for. */
+static bool read_token(struct arguments *a)
 {
     struct runs *r = &a->runs;
     const char *at = NULL;
+    if (a->what == NULL && r->opt.scenario != NULL && r->first == r->last) {
+        return true; /* the seed of the scenario */
+    }
+    if (a->what != NULL && strcmp(a->verb, "shrink") == 0 &&
+        read_number(a->what, &at, &r->first) && *at == '\0') {
+        return true; /* of this build */
+    }
     if (a->what == NULL || !read_number(a->what, &at, &r->first) ||
         *at != '@' || at[1] == '\0') {
         (void)fprintf(stderr,
-                      "%s: replay: say which run: SEED@COMMIT, as printed with "
+                      "%s: %s: say which run: SEED@COMMIT, as printed with "
                       "the failure\n",
-                      r->program);
-        return EXIT_SIM_USAGE;
+                      r->program, a->verb);
+        return false;
     }
     if (strcmp(at + 1, version_commit()) != 0 && !r->anyway) {
         (void)fprintf(stderr,
-                      "%s: replay: this build is %s, the seed was found on %s; "
+                      "%s: %s: this build is %s, the seed was found on %s; "
                       "a seed means nothing on other code\n"
                       "  build that commit, or add --anyway\n",
-                      r->program, version_commit(), at + 1);
-        return EXIT_SIM_USAGE;
+                      r->program, a->verb, version_commit(), at + 1);
+        return false;
     }
-    return runs_replay(r);
+    return true;
+}
+
+/* A scenario of the library or a file. */
+static bool load_scenario(struct arguments *a, struct scenario *s)
+{
+    struct runs *r = &a->runs;
+    char path[LIBRARY_PATH_MAX];
+    char why[SCENARIO_WHY_MAX];
+    if (a->scenario == NULL) {
+        return true;
+    }
+    if (!library_find(a->scenario, path)) {
+        (void)fprintf(stderr,
+                      "%s: no scenario \"%s\"; list them: motet chaos list\n",
+                      r->program, a->scenario);
+        return false;
+    }
+    if (!scenario_read(s, path, why)) {
+        (void)fprintf(stderr, "%s: %s\n", r->program, why);
+        return false;
+    }
+    if (r->opt.sites != 0 || r->opt.for_ns != 0) {
+        (void)fprintf(stderr, "%s: --sites and --for are in the scenario\n",
+                      r->program);
+        return false;
+    }
+    sim_of_scenario(s, &r->opt);
+    r->scenario = a->scenario;
+    if (s->actor[0] != '\0' && r->opt.actor == NULL) {
+        r->opt.actor = s->actor;
+    }
+    if (s->has_seed && !a->seeds) {
+        r->first = s->seed;
+        r->last = s->seed;
+    }
+    return true;
+}
+
+static bool load_actor(struct arguments *a, struct plugin *plugin)
+{
+    struct runs *r = &a->runs;
+    char why[PLUGIN_WHY_MAX];
+    if (r->opt.actor == NULL) {
+        return true;
+    }
+    if (!plugin_open(plugin, r->opt.actor, why)) {
+        (void)fprintf(stderr, "%s: %s\n", r->program, why);
+        return false;
+    }
+    r->opt.plugin = plugin;
+    return true;
+}
+
+static int do_verb(struct arguments *a)
+{
+    if (strcmp(a->verb, "run") == 0 && a->what == NULL) {
+        return runs_run(&a->runs);
+    }
+    if (strcmp(a->verb, "replay") == 0) {
+        return read_token(a) ? runs_replay(&a->runs) : EXIT_SIM_USAGE;
+    }
+    if (strcmp(a->verb, "shrink") == 0) {
+        return read_token(a) ? shrink(&a->runs, a->out) : EXIT_SIM_USAGE;
+    }
+    (void)fprintf(stderr,
+                  "%s: no such command: '%s'; there are run, replay, shrink\n",
+                  a->runs.program, a->what != NULL ? a->what : a->verb);
+    return EXIT_SIM_USAGE;
 }
 
 int sim_command(int argc, char **argv)
@@ -222,29 +332,27 @@ int sim_command(int argc, char **argv)
         "Examples:\n"
         "  sim run --seeds 1000 --jobs 2\n"
         "  sim run --seeds 1..50 --preset tight --sites 3\n"
-        "  sim replay 17@1f3c9d0 --trace\n\n"
-        "Exit codes: 0 all passed, 2 usage, 8 a promise was broken, 10 "
+        "  sim run --seeds 200 --actor ./my-actor.so\n"
+        "  sim replay 17@1f3c9d0 --trace\n"
+        "  sim shrink 17@1f3c9d0\n\n"
+        "Exit codes: 0 all passed, 2 usage, 8 a promise was broken, 9 a "
+        "rare path was never reached (--must-see), 10 "
         "something did not end, 11 a run could not be repeated.";
     static const struct argp argp = {
         .options = options,
         .parser = parse,
-        .args_doc = "run\nreplay SEED@COMMIT",
+        .args_doc = "run\nreplay SEED@COMMIT\nshrink SEED@COMMIT",
         .doc = doc,
     };
+    static struct scenario scenario;
+    struct plugin plugin;
     struct arguments a = {
         .runs = {.first = 1, .last = 100, .jobs = 1, .program = argv[0]},
     };
     argp_err_exit_status = EXIT_SIM_USAGE;
-    if (argp_parse(&argp, argc, argv, 0, NULL, &a) != 0) {
+    if (argp_parse(&argp, argc, argv, 0, NULL, &a) != 0 ||
+        !load_scenario(&a, &scenario) || !load_actor(&a, &plugin)) {
         return EXIT_SIM_USAGE;
     }
-    if (strcmp(a.verb, "run") == 0 && a.what == NULL) {
-        return runs_run(&a.runs);
-    }
-    if (strcmp(a.verb, "replay") == 0) {
-        return replay(&a);
-    }
-    (void)fprintf(stderr, "%s: no such command: '%s'; there are run, replay\n",
-                  argv[0], a.what != NULL ? a.what : a.verb);
-    return EXIT_SIM_USAGE;
+    return do_verb(&a);
 }

@@ -3,15 +3,16 @@
 #include "nucleus/base/hash.h"
 #include "world.h"
 
-/* Who breaks what, when. Each seed draws which kinds of fault there are and how
- * often each comes (swarm testing), so that also rare mixtures happen. */
+/* What breaks, when, and how it ends. All faults of a run are known before it
+ * begins: those of a scenario, those drawn from the seed, or those that are
+ * left of them. Each seed draws which kinds of fault there are and how often
+ * each comes (swarm testing), so that also rare mixtures happen. */
 
 /* ---- Draws -----------------------------------------------------------------
  */
 
-static struct link draw_link(struct world *w, uint32_t badness)
+static struct link draw_link(struct prng *p, uint32_t badness)
 {
-    struct prng *p = &w->chance;
     static const uint64_t mean_us[] = {100, 1000, 8000, 40000};
     struct link l = {.rate = 100000000};
     /* One draw a statement: the order of others is the compiler's. */
@@ -29,32 +30,20 @@ static struct link draw_link(struct world *w, uint32_t badness)
     return l;
 }
 
-static uint32_t draw_badness(struct world *w)
+static uint32_t draw_badness(const struct world *w, struct prng *p)
 {
     switch (w->opt->preset) {
     case SIM_CALM:
     case SIM_DEATHS:
         return 0;
     case SIM_LOSSY:
-        return (uint32_t)prng_between(&w->chance, 1, 3);
+        return (uint32_t)prng_between(p, 1, 3);
     case SIM_SWARM:
     case SIM_TIGHT:
     case SIM_PRESET_COUNT:
     default:
-        return (uint32_t)prng_below(&w->chance, 4);
+        return (uint32_t)prng_below(p, 4);
     }
-}
-
-/* Redraws the weather between two nodes, in one direction; cuts stay. */
-static void redraw(struct world *w, uint32_t i, uint32_t j, uint32_t badness)
-{
-    struct link *l = &w->link[i][j];
-    const struct link fresh = draw_link(w, badness);
-    const uint32_t cuts = l->cuts;
-    const uint64_t clogged_ns = l->clogged_until_ns;
-    *l = fresh;
-    l->cuts = cuts;
-    l->clogged_until_ns = clogged_ns;
 }
 
 /* Not less than a cluster needs to talk at all: a flow each way for requests
@@ -92,6 +81,64 @@ static void draw_tiny(struct world *w)
     }
 }
 
+/* Numbers that may be others without a promise being broken: a few of them are
+ * bent, so that nothing comes to depend on them (FoundationDB's "buggify"). */
+static void bend(struct world *w)
+{
+    struct prng *p = &w->chance;
+    struct site_config *c = &w->tuning.site;
+    const struct {
+        uint64_t *ns;
+        uint64_t low_ms, high_ms;
+    } times[] = {
+        {&c->member.probe_ns, 100, 500},
+        {&c->member.probe_timeout_ns, 80, 200},
+        {&c->member.window_ns, 1000, 3000},
+        {&c->member.reprobe_ns, 50, 300},
+        {&c->member.gossip_ns, 50, 250},
+        {&c->directory.gather_ns, 1, 100},
+        {&c->directory.sync_ns, 300, 2000},
+    };
+    const struct {
+        uint32_t *field;
+        uint32_t low, high;
+    } counts[] = {
+        {&c->member.indirect, 1, 6},
+        {&c->member.fanout, 1, 6},
+        {&c->member.verifiers, 1, 8},
+        {&c->member.awareness_max, 1, 8},
+        {&c->net.credit_msgs_initial, 1, 64},
+        {&c->net.credit_bytes_initial, 1024, 262144},
+        {&c->net.lane_backlog_bytes, 16384, 1048576},
+        {&c->nucleus.queue_msgs_max, 4, 2048},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(times); i++) {
+        const uint64_t ms = prng_between(p, times[i].low_ms, times[i].high_ms);
+        if (prng_chance(p, 250000)) {
+            *times[i].ns = ms * MS;
+        }
+    }
+    for (size_t i = 0; i < ARRAY_LEN(counts); i++) {
+        const uint64_t n = prng_between(p, counts[i].low, counts[i].high);
+        if (prng_chance(p, 250000)) {
+            *counts[i].field = (uint32_t)n;
+        }
+    }
+}
+
+/* What a scenario says goes before what was drawn. */
+static void tune_scenario(struct world *w)
+{
+    const struct scenario *script = w->opt->scenario;
+    struct tuning *t = &w->tuning;
+    if (script != NULL && script->actors > 0) {
+        t->actors = script->actors;
+    }
+    if (script != NULL && script->rate > 0) {
+        t->op_mean_ns = SECOND * t->actors / script->rate;
+    }
+}
+
 static void draw_tuning(struct world *w)
 {
     struct prng *p = &w->chance;
@@ -101,6 +148,10 @@ static void draw_tuning(struct world *w)
     t->site.cluster = "sim";
     t->site.version = "0";
     t->insecure = prng_chance(p, 200000);
+    const bool bent = prng_chance(p, 400000);
+    if (bent && preset != SIM_CALM) {
+        bend(w);
+    }
     t->tight =
         preset == SIM_TIGHT || (preset == SIM_SWARM && prng_chance(p, 200000));
     if (t->tight) {
@@ -115,19 +166,140 @@ static void draw_tuning(struct world *w)
     t->deaf = (uint32_t)prng_below(p, 1000000);
     t->actors = (uint32_t)prng_between(p, 1, 3);
     t->op_mean_ns = prng_between(p, 20, 100) * MS * t->actors;
+    tune_scenario(w);
 }
 
-static bool fits_preset(enum sim_preset preset, enum sim_fault f)
+/* ---- Links -----------------------------------------------------------------
+ */
+
+/* The place of a node in the sets of faults: a twin stands where the site does
+ * that it is a copy of. */
+static uint32_t place_of(const struct world *w, uint32_t node)
 {
+    return node == w->node_count ? w->twin_of : node;
+}
+
+static bool touches(const struct world *w, const struct chaos_fault *f,
+                    uint32_t i, uint32_t j)
+{
+    const enum chaos_about about = chaos_about(f->kind);
+    return about != CHAOS_OF_SITES &&
+           chaos_touches(f, w->node_count, place_of(w, i), place_of(w, j));
+}
+
+static void most(uint32_t *to, int64_t value)
+{
+    *to = value > (int64_t)*to ? (uint32_t)value : *to;
+}
+
+/* What a fault makes of a link while it lasts. */
+static void overlay(struct link *l, const struct chaos_fault *f)
+{
+    switch ((int)f->kind) { /* those it is about */
+    case CHAOS_CUT:
+    case CHAOS_RING:
+        l->cuts++;
+        break;
+    case CHAOS_LOSS:
+        most(&l->loss, f->by);
+        most(&l->burst, f->burst);
+        break;
+    case CHAOS_DELAY:
+        l->delay_min_ns += (uint64_t)f->by;
+        break;
+    case CHAOS_JITTER:
+        l->delay_mean_ns += (uint64_t)f->by;
+        break;
+    case CHAOS_DUPLICATE:
+        most(&l->duplicate, f->by);
+        break;
+    case CHAOS_REORDER:
+        most(&l->reorder, f->by);
+        break;
+    case CHAOS_CORRUPT:
+        most(&l->corrupt, f->by);
+        break;
+    case CHAOS_RATE:
+        l->rate = (uint64_t)f->by < l->rate ? (uint64_t)f->by : l->rate;
+        break;
+    case CHAOS_QUEUE:
+        l->queue = (uint64_t)f->by;
+        break;
+    default:
+        break;
+    }
+}
+
+static void relink_one(struct world *w, uint32_t i, uint32_t j)
+{
+    struct link *l = &w->link[i][j];
+    const uint32_t cuts = l->cuts;
+    const uint64_t clogged_ns = l->clogged_until_ns;
+    const uint32_t burst_left = l->burst_left;
+    *l = w->weather[i][j];
+    l->clogged_until_ns = clogged_ns;
+    l->burst_left = burst_left;
+    l->cuts = w->node[i].apart || w->node[j].apart;
+    list_foreach (it, &w->active) {
+        const struct undo *u = LIST_ENTRY(it, struct undo, link);
+        if (touches(w, u->fault, i, j)) {
+            overlay(l, u->fault);
+        }
+    }
+    if (cuts > 0 && l->cuts == 0) {
+        net_uncut(w, i, j);
+    }
+}
+
+/* All links anew, from the weather and the faults that last. */
+static void relink(struct world *w)
+{
+    for (uint32_t i = 0; i <= w->node_count; i++) {
+        for (uint32_t j = 0; j <= w->node_count; j++) {
+            relink_one(w, i, j);
+        }
+    }
+}
+
+static void clog_links(struct world *w, const struct chaos_fault *f)
+{
+    for (uint32_t i = 0; i <= w->node_count; i++) {
+        for (uint32_t j = 0; j <= w->node_count; j++) {
+            if (touches(w, f, i, j)) {
+                w->link[i][j].clogged_until_ns = w->now_ns + f->for_ns;
+            }
+        }
+    }
+}
+
+static void redraw(struct world *w, const struct chaos_fault *f)
+{
+    struct prng p;
+    prng_init(&p, f->dice);
+    for (uint32_t i = 0; i <= w->node_count; i++) {
+        for (uint32_t j = 0; j <= w->node_count; j++) {
+            if (prng_chance(&p, 200000)) {
+                w->weather[i][j] = draw_link(&p, draw_badness(w, &p));
+            }
+        }
+    }
+    relink(w);
+}
+
+/* ---- All of a run ----------------------------------------------------------
+ */
+
+static bool fits_preset(enum sim_preset preset, enum nemesis_kind k)
+{
+    const bool death = k == NEMESIS_KILL || k == NEMESIS_TWIN ||
+                       k == NEMESIS_RESTART || k == NEMESIS_DISK_FULL;
     switch (preset) {
     case SIM_CALM:
         return false;
     case SIM_DEATHS:
-        return f == SIM_FAULT_CRASH || f == SIM_FAULT_PAUSE ||
-               f == SIM_FAULT_TWIN || f == SIM_FAULT_LEAVE;
+        return death || k == NEMESIS_PAUSE;
     case SIM_LOSSY:
-        return f != SIM_FAULT_CRASH && f != SIM_FAULT_TWIN &&
-               f != SIM_FAULT_LEAVE;
+        return !death;
     case SIM_SWARM:
     case SIM_TIGHT:
     case SIM_PRESET_COUNT:
@@ -136,14 +308,45 @@ static bool fits_preset(enum sim_preset preset, enum sim_fault f)
     }
 }
 
-void faults_draw(struct world *w)
+static void draw_faults(struct world *w, uint64_t seed)
+{
+    for (uint32_t k = 0; k < NEMESIS_COUNT; k++) {
+        const enum nemesis_kind kind = (enum nemesis_kind)k;
+        const bool on = prng_chance(&w->chance, 500000);
+        uint64_t mean = prng_between(&w->chance, 1, 8);
+        mean *= prng_between(&w->chance, 1, 4);
+        if (on && fits_preset(w->opt->preset, kind) &&
+            w->opt->scenario == NULL) {
+            nemesis_draw(kind, seed, w->node_count, w->for_ns, mean * SECOND,
+                         &w->faults);
+        }
+    }
+    if (w->opt->scenario != NULL) {
+        scenario_faults(w->opt->scenario, seed, &w->faults);
+    }
+    chaos_sort(&w->faults);
+}
+
+static void copy_faults(struct chaos_faults *to,
+                        const struct chaos_faults *from)
+{
+    for (size_t i = 0; i < from->count; i++) {
+        CHECK(chaos_add(to, &from->items[i]));
+    }
+}
+
+void faults_draw(struct world *w, uint64_t seed)
 {
     draw_tuning(w);
+    list_init(&w->active);
+    w->twin_of = UINT32_MAX;
+    w->script.world = w;
     for (uint32_t i = 0; i < NODES_MAX; i++) {
         for (uint32_t j = 0; j < NODES_MAX; j++) {
-            w->link[i][j].rate = 100000000;
+            w->weather[i][j].rate = 100000000;
             if (i <= w->node_count && j <= w->node_count) {
-                redraw(w, i, j, draw_badness(w));
+                w->weather[i][j] =
+                    draw_link(&w->chance, draw_badness(w, &w->chance));
             }
             if (i < j && j < w->node_count) {
                 w->datagram[i][j] =
@@ -152,220 +355,70 @@ void faults_draw(struct world *w)
             }
         }
     }
-    for (uint32_t f = 0; f < SIM_FAULT_COUNT; f++) {
-        struct nemesis *m = &w->nemesis[f];
-        m->world = w;
-        m->fault = (enum sim_fault)f;
-        m->mean_ns = 0;
-        const bool on = prng_chance(&w->chance, 500000);
-        uint64_t mean = prng_between(&w->chance, 1, 8);
-        mean *= prng_between(&w->chance, 1, 4);
-        if (on && fits_preset(w->opt->preset, m->fault)) {
-            m->mean_ns = mean * SECOND;
-        }
+    relink(w);
+    draw_faults(w, seed);
+    if (w->opt->faults != NULL) {
+        chaos_free(&w->faults);
+        copy_faults(&w->faults, w->opt->faults);
+    }
+    if (w->opt->drawn != NULL) {
+        *w->opt->drawn = (struct chaos_faults){0};
+        copy_faults(w->opt->drawn, &w->faults);
     }
 }
 
-static void arm(struct nemesis *m)
+static void arm(struct world *w)
 {
-    struct world *w = m->world;
-    if (m->mean_ns > 0) {
-        const uint64_t ns = prng_exponential(&w->chance, m->mean_ns);
-        world_at(w, &m->next, DUE_FAULT, w->now_ns + ns);
+    if (w->script.at < w->faults.count) {
+        const uint64_t at_ns = w->faults.items[w->script.at].at_ns;
+        world_at(w, &w->script.next, DUE_FAULT, w->script.start_ns + at_ns);
     }
 }
 
 void faults_start(struct world *w)
 {
-    for (uint32_t f = 0; f < SIM_FAULT_COUNT; f++) {
-        arm(&w->nemesis[f]);
-    }
-}
-
-/* ---- Cuts ------------------------------------------------------------------
- */
-
-static struct undo *new_undo(struct world *w)
-{
-    struct undo *u = world_alloc(w, sizeof *u);
-    u->world = w;
-    u->heals = w->heals;
-    return u;
-}
-
-static void cut(struct undo *u, uint32_t from, uint32_t to)
-{
-    struct world *w = u->world;
-    w->link[from][to].cuts++;
-    u->from[u->count] = (uint8_t)from;
-    u->to[u->count] = (uint8_t)to;
-    u->count++;
-}
-
-static void cut_until_later(struct undo *u)
-{
-    struct world *w = u->world;
-    const uint64_t ns = prng_chance(&w->chance, 300000)
-                            ? prng_between(&w->chance, 50, 1000) * MS
-                            : prng_between(&w->chance, 1, 15) * SECOND;
-    world_at(w, &u->at, DUE_UNDO, w->now_ns + ns);
-}
-
-void faults_on_undo(struct undo *u)
-{
-    struct world *w = u->world;
-    if (u->heals == w->heals) {
-        world_trace(w, NULL, ' ', "%u ways are open again", u->count);
-        for (uint32_t i = 0; i < u->count; i++) {
-            struct link *l = &w->link[u->from[i]][u->to[i]];
-            CHECK(l->cuts > 0);
-            l->cuts--;
-            if (l->cuts == 0) {
-                net_uncut(w, u->from[i], u->to[i]);
-            }
-        }
-    }
-    mem_free(&w->mem, u, sizeof *u);
-}
-
-static void cut_pair(struct world *w, bool both)
-{
-    struct undo *u = new_undo(w);
-    const uint32_t a = (uint32_t)prng_below(&w->chance, w->node_count);
-    const uint32_t b =
-        (a + 1 + (uint32_t)prng_below(&w->chance, w->node_count - 1)) %
-        w->node_count;
-    world_trace(w, NULL, ' ', "cut %s -%s %s", w->node[a].name,
-                both ? "x-" : ">", w->node[b].name);
-    cut(u, a, b);
-    if (both) {
-        cut(u, b, a);
-    }
-    cut_until_later(u);
-}
-
-static void cut_halves(struct world *w)
-{
-    struct undo *u = new_undo(w);
-    const uint64_t side = prng_next(&w->chance);
-    const bool one_way = prng_chance(&w->chance, 200000);
-    world_trace(w, NULL, ' ', "halves%s", one_way ? ", one way" : "");
-    for (uint32_t i = 0; i <= w->node_count; i++) {
-        for (uint32_t j = 0; j <= w->node_count; j++) {
-            const bool left = (side >> i & 1) != 0;
-            const bool right = (side >> j & 1) != 0;
-            if (left != right && (!one_way || left)) {
-                cut(u, i, j);
-            }
-        }
-    }
-    cut_until_later(u);
-}
-
-/* Each node sees itself and its neighbours on a ring: overlapping majorities
- * for 5 sites. */
-static void cut_ring(struct world *w)
-{
-    struct undo *u = new_undo(w);
-    const uint32_t n = w->node_count;
-    const uint32_t reach = n / 4 > 0 ? n / 4 : 1;
-    world_trace(w, NULL, ' ', "ring");
-    for (uint32_t i = 0; i < n; i++) {
-        for (uint32_t j = 0; j < n; j++) {
-            const uint32_t d = (j + n - i) % n;
-            if (d > reach && n - d > reach) {
-                cut(u, i, j);
-            }
-        }
-    }
-    cut_until_later(u);
-}
-
-static void clog_one(struct world *w)
-{
-    const uint32_t victim = (uint32_t)prng_below(&w->chance, w->node_count);
-    const bool all = prng_chance(&w->chance, 500000);
-    const uint64_t until_ns =
-        w->now_ns + prng_between(&w->chance, 50, 3000) * MS;
-    for (uint32_t j = 0; j < w->node_count; j++) {
-        if (all || prng_chance(&w->chance, 300000)) {
-            w->link[victim][j].clogged_until_ns = until_ns;
-            w->link[j][victim].clogged_until_ns = until_ns;
-        }
-    }
-    world_trace(w, &w->node[victim], '~', "clogged");
+    w->script.start_ns = w->now_ns;
+    arm(w);
 }
 
 /* ---- Sites -----------------------------------------------------------------
  */
 
-/* A site that runs, drawn; NULL if the draw hit one that does not. */
-static struct node *draw_node(struct world *w)
-{
-    struct node *n = &w->node[prng_below(&w->chance, w->node_count)];
-    return n->site != NULL && !n->apart ? n : NULL;
-}
-
-/* The state file is lost or rolled back, or the wall clock jumps; never so that
+/* The state file is lost or rolled back; never so that the file and the clock
  * both say less than was used before: that only the memory of peers covers. */
-static void hurt_state(struct node *n)
+static void hurt_state(struct node *n, enum chaos_kind kind)
 {
-    struct world *w = n->world;
-    const uint64_t draw = prng_below(&w->chance, 10);
+    const struct world *w = n->world;
     const int64_t wall =
         WALL_START_S + (int64_t)(w->now_ns / SECOND) + n->wall_s;
-    if (draw < 2 && wall > (int64_t)n->stored) {
-        n->stored = draw == 0 ? 0 : n->stored_before;
-        world_trace(w, n, '!', "%s: its state file is %s", n->name,
-                    draw == 0 ? "lost" : "rolled back");
-    } else if (draw == 2) {
-        n->wall_s = (int64_t)prng_below(&w->chance, 2000) - 1000;
+    if (kind != CHAOS_KILL && kind != CHAOS_RESTART &&
+        wall > (int64_t)n->stored) {
+        n->stored = kind == CHAOS_LOSE_STATE ? 0 : n->stored_before;
     }
 }
 
-/* A site dies, or leaves in good order, and comes back after a while. */
-static void crash(struct world *w, bool leaves)
+static void end_life(struct node *n, const struct chaos_fault *f)
 {
-    struct node *n = draw_node(w);
-    if (n == NULL || (leaves && n->paused)) {
+    struct world *w = n->world;
+    if (n->site == NULL || n->apart ||
+        (f->kind == CHAOS_RESTART && n->paused)) {
         return;
     }
-    uint64_t ns = prng_between(&w->chance, 500, 10000) * MS;
-    const uint64_t draw = prng_below(&w->chance, 10);
-    if (draw < 2) {
-        ns = prng_below(&w->chance, 10 * MS);
-    } else if (draw < 4) {
-        ns = prng_between(&w->chance, 10, 60) * SECOND;
-    }
-    if (leaves) {
+    if (f->kind == CHAOS_RESTART) {
         node_leave(n);
     } else {
         node_crash(n, "crashes");
     }
-    hurt_state(n);
-    world_at(w, &n->boot, DUE_BOOT, w->now_ns + ns);
-}
-
-static void pause_one(struct world *w)
-{
-    struct node *n = draw_node(w);
-    if (n != NULL) {
-        node_pause(n, prng_chance(&w->chance, 500000)
-                          ? prng_between(&w->chance, 5, 500) * MS
-                          : prng_between(&w->chance, 500, 10000) * MS);
-    }
+    hurt_state(n, f->kind);
+    world_at(w, &n->boot, DUE_BOOT, w->now_ns + f->for_ns);
 }
 
 /* A second copy of a site is started: same key, a copy of its state file. */
-static void twin(struct world *w)
+static void start_twin(struct node *n)
 {
+    struct world *w = n->world;
     struct node *t = &w->node[w->node_count];
-    if (t->site != NULL) {
-        node_crash(t, "is ended");
-        return;
-    }
-    const struct node *n = draw_node(w);
-    if (n == NULL) {
+    if (t->site != NULL || n->site == NULL || n->apart) {
         return;
     }
     t->id = n->id;
@@ -374,72 +427,181 @@ static void twin(struct world *w)
     const unsigned number = n->index + 1;
     (void)snprintf(t->name, sizeof t->name, "site%u", number);
     (void)snprintf(t->addr, sizeof t->addr, "site%u:7118", number);
+    w->twin_of = n->index;
+    relink(w);
+    seen(w, SEEN_WORLD_TWIN_RUNS);
     node_boot(t);
 }
 
-static void weather(struct world *w)
+static void strike_site(struct node *n, const struct chaos_fault *f)
 {
-    for (uint32_t i = 0; i <= w->node_count; i++) {
-        for (uint32_t j = 0; j <= w->node_count; j++) {
-            if (prng_chance(&w->chance, 200000)) {
-                redraw(w, i, j, draw_badness(w));
-            }
+    struct world *w = n->world;
+    switch ((int)f->kind) { /* those it is about */
+    case CHAOS_KILL:
+    case CHAOS_RESTART:
+    case CHAOS_LOSE_STATE:
+    case CHAOS_ROLL_BACK:
+        end_life(n, f);
+        break;
+    case CHAOS_PAUSE:
+        if (!n->apart) {
+            node_pause(n, f->for_ns);
         }
-    }
-}
-
-static void strike(struct world *w, enum sim_fault fault)
-{
-    struct node *n = NULL;
-    switch (fault) {
-    case SIM_FAULT_CRASH:
-    case SIM_FAULT_LEAVE:
-        crash(w, fault == SIM_FAULT_LEAVE);
         break;
-    case SIM_FAULT_PAUSE:
-        pause_one(w);
+    case CHAOS_TWIN:
+        start_twin(n);
         break;
-    case SIM_FAULT_CUT_ONE_WAY:
-    case SIM_FAULT_CUT:
-        cut_pair(w, fault == SIM_FAULT_CUT);
+    case CHAOS_SLOW:
+    case CHAOS_STUCK:
+        work_manner(w->work, n,
+                    f->kind == CHAOS_SLOW ? MANNER_SLOW : MANNER_STUCK);
         break;
-    case SIM_FAULT_HALVES:
-        cut_halves(w);
+    case CHAOS_DISK_FULL:
+        n->full_until_ns = w->now_ns + f->for_ns;
         break;
-    case SIM_FAULT_RING:
-        cut_ring(w);
+    case CHAOS_CLOCK:
+        n->wall_s += f->by;
         break;
-    case SIM_FAULT_CLOG:
-        clog_one(w);
-        break;
-    case SIM_FAULT_BREAK:
-        net_break_one(w);
-        break;
-    case SIM_FAULT_WEATHER:
-        weather(w);
-        break;
-    case SIM_FAULT_STRANGER:
-        n = draw_node(w);
-        if (n != NULL) {
+    case CHAOS_STRANGER:
+        if (n->site != NULL) {
             net_stranger(n);
         }
         break;
-    case SIM_FAULT_TWIN:
-        twin(w);
-        break;
-    case SIM_FAULT_COUNT:
     default:
-        CHECK(fault < SIM_FAULT_COUNT);
+        break;
     }
 }
 
-void faults_on(struct nemesis *m)
+/* ---- Begin and end ---------------------------------------------------------
+ */
+
+static void strike_sites(struct world *w, const struct chaos_fault *f)
 {
-    struct world *w = m->world;
-    w->report->faults[m->fault]++;
-    w->hash = hash_fold(w->hash, (uint64_t)m->fault << 56 ^ w->now_ns);
-    strike(w, m->fault);
-    arm(m);
+    for (uint32_t i = 0; i < w->node_count; i++) {
+        if ((f->sites >> i & 1) != 0) {
+            strike_site(&w->node[i], f);
+        }
+    }
+}
+
+static void strike(struct world *w, const struct chaos_fault *f)
+{
+    switch (chaos_about(f->kind)) {
+    case CHAOS_OF_SITES:
+        strike_sites(w, f);
+        break;
+    case CHAOS_OF_LINKS:
+    case CHAOS_OF_ALL:
+    default:
+        if (f->kind == CHAOS_CLOG) {
+            clog_links(w, f);
+        } else if (f->kind == CHAOS_BREAK) {
+            net_break_one(w, f);
+        } else if (f->kind == CHAOS_WEATHER) {
+            redraw(w, f);
+        } else {
+            relink(w);
+        }
+    }
+}
+
+static void say_fault(struct world *w, const struct chaos_fault *f, bool begins)
+{
+    if (w->opt->trace != NULL) {
+        char text[CHAOS_TEXT_MAX];
+        world_trace(w, NULL, ' ', "%s %s: %s", begins ? "FAULT" : "ends",
+                    f->name, chaos_text(f, w->node_count, text));
+    }
+    if (w->opt->on_fault != NULL) {
+        w->opt->on_fault(w->opt->ctx, w->now_ns, f, begins);
+    }
+}
+
+static void begin(struct world *w, const struct chaos_fault *f)
+{
+    struct undo *u = world_alloc(w, sizeof *u);
+    w->report->faults[f->kind]++;
+    w->hash = hash_fold(w->hash, (uint64_t)f->kind << 56 ^ w->now_ns);
+    say_fault(w, f, true);
+    u->world = w;
+    u->fault = f;
+    list_append(&w->active, &u->link);
+    world_at(w, &u->at, DUE_UNDO, w->now_ns + f->for_ns);
+    strike(w, f);
+}
+
+void faults_on(struct script *s)
+{
+    struct world *w = s->world;
+    begin(w, &w->faults.items[s->at++]);
+    arm(w);
+}
+
+/* Another fault of the same kind may still last. */
+static bool still_so(const struct world *w, enum chaos_kind kind, uint32_t i)
+{
+    list_foreach (it, &w->active) {
+        const struct chaos_fault *f = LIST_ENTRY(it, struct undo, link)->fault;
+        if (f->kind == kind && (f->sites >> i & 1) != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void end_for_site(struct world *w, const struct chaos_fault *f,
+                         uint32_t i)
+{
+    if ((f->kind == CHAOS_SLOW || f->kind == CHAOS_STUCK) &&
+        !still_so(w, f->kind, i)) {
+        work_manner(w->work, &w->node[i], MANNER_WELL);
+    } else if (f->kind == CHAOS_TWIN && w->twin_of == i) {
+        node_crash(&w->node[w->node_count], "is ended");
+    }
+}
+
+void faults_on_undo(struct undo *u)
+{
+    struct world *w = u->world;
+    const struct chaos_fault *f = u->fault;
+    list_remove(&u->link);
+    mem_free(&w->mem, u, sizeof *u);
+    if (f->for_ns > 0) {
+        say_fault(w, f, false);
+    }
+    for (uint32_t i = 0; i < w->node_count; i++) {
+        if (chaos_about(f->kind) == CHAOS_OF_SITES &&
+            (f->sites >> i & 1) != 0) {
+            end_for_site(w, f, i);
+        }
+    }
+    if (chaos_about(f->kind) != CHAOS_OF_SITES) {
+        relink(w);
+    }
+}
+
+static void end_all(struct world *w)
+{
+    deadline_clear(&w->due, &w->script.next);
+    list_foreach (it, &w->active) {
+        struct undo *u = LIST_ENTRY(it, struct undo, link);
+        deadline_clear(&w->due, &u->at);
+        if (u->fault->for_ns > 0) {
+            say_fault(w, u->fault, false);
+        }
+        list_remove(&u->link);
+        mem_free(&w->mem, u, sizeof *u);
+    }
+    for (uint32_t i = 0; i < w->node_count; i++) {
+        work_manner(w->work, &w->node[i], MANNER_WELL);
+        w->node[i].full_until_ns = 0;
+    }
+}
+
+void faults_fini(struct world *w)
+{
+    end_all(w);
+    chaos_free(&w->faults);
 }
 
 /* ---- The end of all faults -------------------------------------------------
@@ -460,10 +622,6 @@ static void choose_core(struct world *w)
             node_crash(out, "is lost");
         }
         deadline_clear(&w->due, &out->boot);
-        for (uint32_t j = 0; j <= n; j++) {
-            w->link[out->index][j].cuts++;
-            w->link[j][out->index].cuts++;
-        }
         if (out->site != NULL) {
             const struct check_event e = {
                 .now_ns = w->now_ns,
@@ -471,7 +629,7 @@ static void choose_core(struct world *w)
                 .site = out->id,
                 .incarnation = out->incarnation,
             };
-            check_feed(w->check, &e);
+            world_tell(w, &e);
             world_trace(w, out, '|', "%s is cut off for ever", out->name);
         }
     }
@@ -479,37 +637,30 @@ static void choose_core(struct world *w)
 
 static void heal_links(struct world *w)
 {
-    w->heals++;
     for (uint32_t i = 0; i <= w->node_count; i++) {
         for (uint32_t j = 0; j <= w->node_count; j++) {
-            struct link *l = &w->link[i][j];
-            l->cuts = 0;
-            l->clogged_until_ns = 0;
+            struct link *l = &w->weather[i][j];
             l->loss = l->loss > 10000 ? 10000 : l->loss;
             l->rate = l->rate < 2000000 ? 2000000 : l->rate;
+            w->link[i][j].clogged_until_ns = 0;
         }
     }
 }
 
 void faults_heal(struct world *w, bool core_only)
 {
-    for (uint32_t f = 0; f < SIM_FAULT_COUNT; f++) {
-        deadline_clear(&w->due, &w->nemesis[f].next);
-    }
+    end_all(w);
     world_trace(w, NULL, ' ', "---- everything heals%s",
                 core_only ? ", for a core of the sites" : "");
     node_crash(&w->node[w->node_count], "is ended");
     heal_links(w);
     if (core_only) {
+        seen(w, SEEN_WORLD_CORE_ONLY);
         choose_core(w);
     }
+    relink(w);
     for (uint32_t i = 0; i < w->node_count; i++) {
         struct node *n = &w->node[i];
-        for (uint32_t j = 0; j < w->node_count; j++) {
-            if (w->link[i][j].cuts == 0) {
-                net_uncut(w, i, j);
-            }
-        }
         if (n->paused) {
             n->busy_until_ns = w->now_ns;
             world_at(w, &n->turn, DUE_TURN, w->now_ns);

@@ -45,21 +45,6 @@ struct motet_ui ops_draw_port(struct motet_self *self, struct worker *k)
     return ui;
 }
 
-bool ops_heard_of(const struct worker *k, struct motet_ui port)
-{
-    struct member_info info;
-    const struct members *m = site_members(k->node->site);
-    if (ui_is_group(port) || ui_site(port) == k->node->id) {
-        return true;
-    }
-    for (uint64_t at = 0; members_next(m, at, &info); at = info.site) {
-        if (info.site == ui_site(port)) {
-            return info.incarnation >= ui_incarnation(port);
-        }
-    }
-    return false;
-}
-
 /* ---- Ports -----------------------------------------------------------------
  */
 
@@ -129,8 +114,30 @@ static void op_disable(struct motet_self *self, struct worker *k)
     }
 }
 
+/* A slow actor has its ports closed half of the time, and long; a stuck one
+ * does not open any. */
+static void be_slow(struct motet_self *self, struct worker *k,
+                    enum manner manner)
+{
+    for (uint32_t i = 0; i < PORTS_MAX; i++) {
+        struct my_port *p = &k->port[i];
+        if (ui_is_zero(p->ui) || p->enable_ns != 0 ||
+            (manner == MANNER_SLOW && below(self, 2) == 0)) {
+            continue;
+        }
+        if (motet_actor_port_enable(self, p->ui, false, 0) == MOTET_OK) {
+            p->enable_ns = now(k) + 1 + below(self, 2 * SECOND);
+        }
+    }
+}
+
 void ops_enable(struct motet_self *self, struct worker *k, bool all)
 {
+    const enum manner manner = k->work->manner[k->node->index];
+    if (manner == MANNER_STUCK) {
+        be_slow(self, k, manner);
+        return;
+    }
     for (uint32_t i = 0; i < PORTS_MAX; i++) {
         struct my_port *p = &k->port[i];
         if (p->enable_ns != 0 && (all || p->enable_ns <= now(k)) &&
@@ -141,6 +148,9 @@ void ops_enable(struct motet_self *self, struct worker *k, bool all)
     }
     if (all && ui_is_zero(k->port[0].ui)) {
         ops_open_port(self, k, 0);
+    }
+    if (manner == MANNER_SLOW) {
+        be_slow(self, k, manner);
     }
 }
 
@@ -471,7 +481,7 @@ void ops_random(struct motet_self *self, struct worker *k)
         op_watch(self, k);
     } else if (draw < 998) {
         op_cancel(self, k);
-    } else {
+    } else if (k->work->mortal) {
         op_end(self, k);
     }
 }

@@ -12,6 +12,7 @@
 #include "nucleus/base/check.h"
 #include "nucleus/base/hash.h"
 #include "nucleus/base/version.h"
+#include "seen.h"
 
 /* Seeds run in processes of their own, so that one that aborts is a failure
  * like others and not the end. */
@@ -42,7 +43,8 @@ struct tally {
     uint64_t unsafe, stuck, differs;
     uint64_t virtual_ns, packets, agreed_max_ns;
     struct check_counts counts;
-    uint64_t faults[SIM_FAULT_COUNT];
+    uint64_t faults[CHAOS_KIND_COUNT];
+    uint64_t seen[SEEN_COUNT];
     double start, said;
     bool first_failure_said; /* in JSON */
 };
@@ -56,6 +58,13 @@ static double now_s(void)
 
 static void print_options(FILE *out, const struct runs *r)
 {
+    if (r->opt.actor != NULL) {
+        (void)fprintf(out, " --actor %s", r->opt.actor);
+    }
+    if (r->scenario != NULL) {
+        (void)fprintf(out, " --scenario %s", r->scenario);
+        return;
+    }
     if (r->opt.preset != SIM_SWARM) {
         (void)fprintf(out, " --preset %s", sim_preset_name(r->opt.preset));
     }
@@ -85,9 +94,13 @@ void runs_print_failure(FILE *out, const struct runs *r,
         if ((told >> v->promise & 1) != 0) {
             continue;
         }
-        (void)fprintf(out, "%s  seed %" PRIu64 "  P%d %s: %s at ",
-                      told == 0 ? "FAIL" : "    ", report->seed, v->promise,
-                      check_promise_name(v->promise), v->text);
+        (void)fprintf(out, "%s  seed %" PRIu64 "  ",
+                      told == 0 ? "FAIL" : "    ", report->seed);
+        if (v->promise != CHECK_INVARIANT) {
+            (void)fprintf(out, "P%d ", v->promise);
+        }
+        (void)fprintf(out, "%s: %s at ", check_promise_name(v->promise),
+                      v->text);
         told |= 1U << v->promise;
         print_time(out, v->now_ns);
         (void)fputc('\n', out);
@@ -98,6 +111,9 @@ void runs_print_failure(FILE *out, const struct runs *r,
     if (report->hash != 0) {
         (void)fprintf(out, " --hash %016" PRIx64, report->hash);
     }
+    (void)fprintf(out, "\n      shrink  %s shrink %" PRIu64 "@%s", r->program,
+                  report->seed, version_commit());
+    print_options(out, r);
     (void)fputc('\n', out);
 }
 
@@ -212,8 +228,11 @@ static void take(struct tally *t, const struct answer *a)
         t->agreed_max_ns = r->agreed_ns;
     }
     add_counts(&t->counts, &r->counts);
-    for (uint32_t f = 0; f < SIM_FAULT_COUNT; f++) {
+    for (uint32_t f = 0; f < CHAOS_KIND_COUNT; f++) {
         t->faults[f] += r->faults[f];
+    }
+    for (uint32_t i = 0; i < SEEN_COUNT; i++) {
+        t->seen[i] += r->seen[i];
     }
     if (r->verdict != SIM_PASS) {
         failed(t, r);
@@ -326,15 +345,44 @@ static void print_counts(const struct tally *t)
            "   site dead %" PRIu64 "\n",
            c->watches, c->news_closed, c->news_crashed, c->news_dead);
     printf("faults  ");
-    for (uint32_t f = 0; f < SIM_FAULT_COUNT; f++) {
+    for (uint32_t f = 0; f < CHAOS_KIND_COUNT; f++) {
         if (t->faults[f] > 0) {
-            printf(" %s %" PRIu64 "  ", sim_fault_name((enum sim_fault)f),
+            printf(" %s %" PRIu64 "  ", chaos_word((enum chaos_kind)f),
                    t->faults[f]);
         }
     }
     printf("\nlives    %" PRIu64 "   ports %" PRIu64 "   packets %" PRIu64
            "   slowest agreement %" PRIu64 " ms\n",
            c->sites, c->ports, t->packets, t->agreed_max_ns / 1000000);
+}
+
+static uint32_t never_seen(const struct tally *t)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < SEEN_COUNT; i++) {
+        n += t->seen[i] == 0;
+    }
+    return n;
+}
+
+static void print_seen(const struct tally *t)
+{
+    const char *text = NULL;
+    const uint32_t never = never_seen(t);
+    printf("seen     %u of %u rare paths", (unsigned)(SEEN_COUNT - never),
+           (unsigned)SEEN_COUNT);
+    const char *between = never > 0 ? "; never: " : "";
+    for (uint32_t i = 0; i < SEEN_COUNT; i++) {
+        if (t->seen[i] == 0) {
+            printf("%s%s", between, seen_name((enum sim_seen)i, &text));
+            between = ", ";
+        }
+    }
+    putchar('\n');
+    for (uint32_t i = 0; t->runs->verbose && i < SEEN_COUNT; i++) {
+        const char *name = seen_name((enum sim_seen)i, &text);
+        printf("  %10" PRIu64 "  %-24s %s\n", t->seen[i], name, text);
+    }
 }
 
 static uint64_t total_hash(const struct tally *t)
@@ -361,6 +409,7 @@ static void print_verdict(struct tally *t)
         return;
     }
     print_counts(t);
+    print_seen(t);
     printf("%" PRIu64 " passed, %" PRIu64 " failed   %.1f simulated hours, "
            "%.0f times real time   trace hash %016" PRIx64 "\n",
            passed, t->failed, hours, speed, total_hash(t));
@@ -401,10 +450,11 @@ int runs_run(const struct runs *r)
     }
     print_verdict(&t);
     free(t.hash);
-    return t.unsafe > 0    ? EXIT_SIM_UNSAFE
-           : t.stuck > 0   ? EXIT_SIM_STUCK
-           : t.differs > 0 ? EXIT_SIM_DIFFERS
-                           : 0;
+    return t.unsafe > 0                        ? EXIT_SIM_UNSAFE
+           : t.stuck > 0                       ? EXIT_SIM_STUCK
+           : t.differs > 0                     ? EXIT_SIM_DIFFERS
+           : r->must_see && never_seen(&t) > 0 ? EXIT_SIM_NO_VERDICT
+                                               : 0;
 }
 
 int runs_replay(const struct runs *r)

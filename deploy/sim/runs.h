@@ -10,11 +10,14 @@ struct runs {
     uint32_t jobs;
     bool twice;     /* run each seed twice and compare */
     bool fail_fast; /* stop at the first failure */
+    bool must_see;  /* a rare path that is never seen fails */
+    bool verbose;   /* how often each rare path was seen */
     bool json;
     bool anyway; /* replay on another commit */
     bool has_hash;
-    uint64_t hash;       /* expected */
-    const char *program; /* "motet sim" */
+    uint64_t hash;        /* expected */
+    const char *program;  /* "motet sim" */
+    const char *scenario; /* as it was named; NULL: none */
 };
 
 enum { RUNS_JOBS_MAX = 64 };
@@ -23,6 +26,7 @@ enum { RUNS_JOBS_MAX = 64 };
 enum {
     EXIT_SIM_USAGE = 2,
     EXIT_SIM_UNSAFE = 8,
+    EXIT_SIM_NO_VERDICT = 9,
     EXIT_SIM_STUCK = 10,
     EXIT_SIM_DIFFERS = 11,
 };

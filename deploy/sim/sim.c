@@ -25,10 +25,6 @@ static const uint64_t look_ns = 100 * MS;    /* between two looks */
 static const uint64_t inspect_ns = 500 * MS; /* between two, of queues */
 static const uint64_t late_ns = 10 * MS;     /* P1, P4 */
 
-#define TEXT(name, text) [SIM_FAULT_##name] = text,
-static const char *const fault_names[SIM_FAULT_COUNT] = {SIM_FAULTS(TEXT)};
-#undef TEXT
-
 static const char *const preset_names[SIM_PRESET_COUNT] = {
     [SIM_SWARM] = "swarm",   [SIM_CALM] = "calm",   [SIM_LOSSY] = "lossy",
     [SIM_DEATHS] = "deaths", [SIM_TIGHT] = "tight",
@@ -39,9 +35,15 @@ const char *sim_preset_name(enum sim_preset preset)
     return (size_t)preset < SIM_PRESET_COUNT ? preset_names[preset] : NULL;
 }
 
-const char *sim_fault_name(enum sim_fault fault)
+void sim_of_scenario(const struct scenario *s, struct sim_options *opt)
 {
-    return fault_names[fault];
+    _Static_assert((int)NETWORK_COUNT == (int)SIM_PRESET_COUNT &&
+                       (int)NETWORK_TIGHT == (int)SIM_TIGHT,
+                   "the same kinds of weather");
+    opt->scenario = s;
+    opt->preset = (enum sim_preset)s->network;
+    opt->sites = s->sites;
+    opt->for_ns = s->for_ns;
 }
 
 static void init_node(struct world *w, uint32_t i)
@@ -56,26 +58,37 @@ static void init_node(struct world *w, uint32_t i)
     (void)snprintf(n->addr, sizeof n->addr, "site%u:7117", i + 1);
 }
 
+/* What a scenario says of the end of a run goes before the defaults. */
+static uint64_t settle_of(const struct sim_options *opt)
+{
+    return opt->scenario != NULL && opt->scenario->settle_ns > 0
+               ? opt->scenario->settle_ns
+               : settle_ns;
+}
+
 static void init_world(struct world *w, uint64_t seed)
 {
     const struct sim_options *opt = w->opt;
     const struct check_config cfg = {
         .late_ns = late_ns + 2 * MS, /* a timer of the host may be late */
-        .settle_ns = settle_ns,
+        .settle_ns = settle_of(opt),
     };
     mem_init(&w->mem, SIZE_MAX);
     deadlines_init(&w->due, &w->mem);
     prng_init(&w->chance, hash_fold(seed, opt->preset));
     prng_init(&w->net_chance, hash_fold(seed, opt->preset + 100));
-    w->node_count =
-        opt->sites != 0 ? opt->sites : (uint32_t)prng_between(&w->chance, 3, 7);
+    /* Drawn in any case: the rest of the run stays the same. */
+    const uint32_t sites = (uint32_t)prng_between(&w->chance, 3, 7);
+    const uint64_t for_ns = prng_between(&w->chance, 40, 260) * SECOND;
+    w->node_count = opt->sites != 0 ? opt->sites : sites;
+    w->for_ns = opt->for_ns != 0 ? opt->for_ns : for_ns;
     for (uint32_t i = 0; i <= w->node_count; i++) {
         init_node(w, i);
     }
     w->check = check_new(&cfg);
     w->work = work_new(w);
     net_init(w);
-    faults_draw(w);
+    faults_draw(w, hash_fold(seed, opt->preset + 200));
 }
 
 static void look(struct world *w)
@@ -93,7 +106,7 @@ static void look(struct world *w)
             .value = members_view(site_members(n->site)),
             .value2 = directory_view(site_directory(n->site)),
         };
-        check_feed(w->check, &e);
+        world_tell(w, &e);
         world_trace(w, n, '?', "%s sees %u members %llx, %u records %llx",
                     n->name,
                     members_alive(site_members(n->site), &(uint64_t){0}),
@@ -121,14 +134,13 @@ static void inspect_port(struct world *w, struct node *n, struct motet_ui port)
     uint32_t most = attr->queue_msgs_max;
     most = most == 0 ? limits->queue_msgs_max : most;
     if (out.port.queue_msgs > (most > 1 ? most : 2)) {
-        check_accuse(w->check, 10, w->now_ns, n->id,
+        world_accuse(w, 10, n->id,
                      "a queue holds more messages than its limit");
     }
     most = attr->queue_bytes_max;
     most = most == 0 ? limits->queue_bytes_max : most;
     if (out.port.queue_bytes > (uint64_t)most + MESSAGE_MAX) {
-        check_accuse(w->check, 10, w->now_ns, n->id,
-                     "a queue holds more bytes than its limit");
+        world_accuse(w, 10, n->id, "a queue holds more bytes than its limit");
     }
 }
 
@@ -184,8 +196,11 @@ static bool all_known(const struct world *w)
 static void await_agreement(struct world *w)
 {
     const uint64_t start_ns = w->now_ns;
-    const uint64_t most_ns =
-        w->report->core_only ? agree_core_max_ns : agree_max_ns;
+    const struct scenario *script = w->opt->scenario;
+    const uint64_t most_ns = script != NULL && script->agree_ns > 0
+                                 ? script->agree_ns
+                             : w->report->core_only ? agree_core_max_ns
+                                                    : agree_max_ns;
     while (w->now_ns - start_ns < most_ns) {
         world_run(w, w->now_ns + look_ns);
         look(w);
@@ -202,7 +217,7 @@ static void await_agreement(struct world *w)
                    "after the heal",
                    check_views_differ(w->check),
                    (unsigned long long)(most_ns / MS));
-    check_accuse(w->check, 8, w->now_ns, 0, text);
+    world_accuse(w, 8, 0, text);
 }
 
 static void end_world(struct world *w)
@@ -210,6 +225,7 @@ static void end_world(struct world *w)
     for (uint32_t i = 0; i <= w->node_count; i++) {
         node_crash(&w->node[i], "ends");
     }
+    faults_fini(w);
     struct deadline *d = NULL;
     while ((d = deadlines_pop(&w->due, UINT64_MAX - 1)) != NULL) {
         if (d->kind == DUE_PACKET) {
@@ -219,10 +235,11 @@ static void end_world(struct world *w)
         } else if (d->kind == DUE_DIALED) {
             mem_free(&w->mem, CONTAINER_OF(d, struct dialing, done),
                      sizeof(struct dialing));
-        } else if (d->kind == DUE_UNDO) {
-            mem_free(&w->mem, CONTAINER_OF(d, struct undo, at),
-                     sizeof(struct undo));
         }
+    }
+    for (uint32_t i = 0; i <= w->node_count; i++) {
+        mem_free(&w->mem, w->node[i].ring,
+                 TRACE_RING * sizeof *w->node[i].ring);
     }
     net_fini(w);
     work_free(w->work);
@@ -255,33 +272,69 @@ static void judge(struct world *w)
     }
 }
 
+static void say_phase(struct world *w, int phase)
+{
+    if (w->opt->on_phase != NULL) {
+        w->opt->on_phase(w->opt->ctx, w->now_ns, phase);
+    }
+}
+
 static void play(struct world *w)
 {
-    const uint64_t drawn_ns = prng_between(&w->chance, 20, 60) * SECOND;
-    const uint64_t for_ns = w->opt->for_ns != 0 ? w->opt->for_ns : drawn_ns;
-    const bool early = prng_chance(&w->chance, 300000);
-    const bool core_only = w->opt->preset != SIM_CALM &&
-                           prng_chance(&w->chance, 500000) && w->node_count > 2;
+    const struct scenario *script = w->opt->scenario;
+    const bool early = prng_chance(&w->chance, 300000) &&
+                       (script == NULL || w->opt->preset != SIM_CALM);
+    const bool drawn_core = prng_chance(&w->chance, 500000);
+    const bool core_only =
+        w->node_count > 2 &&
+        (script != NULL ? script->core
+                        : drawn_core && w->opt->preset != SIM_CALM);
     for (uint32_t i = 0; i < w->node_count; i++) {
         world_at(w, &w->node[i].boot, DUE_BOOT,
                  w->now_ns + prng_below(&w->chance, SECOND));
     }
     run_for(w, early ? 1 : 4 * SECOND);
+    say_phase(w, 0);
     faults_start(w);
-    run_for(w, for_ns);
+    run_for(w, w->for_ns);
 
     w->report->core_only = core_only;
     faults_heal(w, core_only);
+    say_phase(w, 1);
     work_drain(w->work);
     await_agreement(w);
+    user_look(w, MOTET_ALWAYS);
     work_probe(w->work);
-    world_run(w, w->now_ns + (w->tuning.tight ? settle_tight_ns : settle_ns));
+    world_run(w, w->now_ns +
+                     (w->tuning.tight ? settle_tight_ns : settle_of(w->opt)));
     look(w);
     if (check_views_differ(w->check) > 0) {
-        check_accuse(w->check, 8, w->now_ns, 0, "the views differ at the end");
+        world_accuse(w, 8, 0, "the views differ at the end");
     }
-    work_judge(w->work);
+    if (w->opt->plugin == NULL) {
+        work_judge(w->work);
+    }
+    user_look(w, MOTET_SETTLED);
+    say_phase(w, 2);
     check_end(w->check, w->now_ns);
+}
+
+void sim_plan(uint64_t seed, const struct sim_options *opt, uint32_t *sites,
+              uint64_t *for_ns)
+{
+    struct mem mem;
+    struct sim_report report = {.seed = seed};
+    mem_init(&mem, SIZE_MAX);
+    struct world *w = mem_alloc(&mem, sizeof *w);
+    CHECK(w != NULL);
+    w->opt = opt;
+    w->report = &report;
+    init_world(w, seed);
+    *sites = w->node_count;
+    *for_ns = w->for_ns;
+    end_world(w);
+    check_free(w->check);
+    mem_free(&mem, w, sizeof *w);
 }
 
 void sim_run(uint64_t seed, const struct sim_options *opt,

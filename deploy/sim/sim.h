@@ -5,7 +5,9 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "deploy/chaos/scenario.h"
 #include "deploy/check/check.h"
+#include "sites/plugin/plugin.h"
 
 /* A cluster in a simulated world: sites as they run in motetd, on virtual time,
  * with a network, faults and load drawn from a seed. The same seed gives the
@@ -15,7 +17,7 @@
  * heals (in half of the runs only a core of the sites: the others are dead or
  * cut off for ever), no new load begins, and progress is demanded. */
 
-enum { SIM_SITES_MAX = 32, SIM_VIOLATIONS_MAX = 8 };
+enum { SIM_SITES_MAX = 32, SIM_VIOLATIONS_MAX = 8, SIM_SEEN_MAX = 64 };
 
 /* One run in so many kinds of weather. */
 enum sim_preset {
@@ -32,6 +34,22 @@ struct sim_options {
     uint32_t sites;  /* 2 .. SIM_SITES_MAX; 0 = drawn, 3 to 7 */
     uint64_t for_ns; /* of faults and load; 0 = drawn, 20 to 60 s */
     FILE *trace;     /* what happens, a line each; NULL = nothing */
+    const struct scenario *scenario;   /* NULL: sites and faults are drawn */
+    const struct chaos_faults *faults; /* NULL: as drawn; else these instead */
+    struct chaos_faults *drawn; /* NULL, or gives the faults: chaos_free() */
+
+    const struct plugin *plugin; /* runs on each site, instead of the load */
+    const char *actor;           /* as it was named, to be told */
+
+    /* Who listens; each may be NULL. */
+    void *ctx;
+    void (*on_event)(void *ctx, uint32_t site, const struct check_event *e);
+    void (*on_accuse)(void *ctx, int promise, uint64_t now_ns, uint64_t site,
+                      const char *text);
+    /** 0: faults may begin; 1: all are healed; 2: it is over. */
+    void (*on_phase)(void *ctx, uint64_t now_ns, int phase);
+    void (*on_fault)(void *ctx, uint64_t now_ns, const struct chaos_fault *f,
+                     bool begins);
 };
 
 enum sim_verdict {
@@ -39,17 +57,6 @@ enum sim_verdict {
     SIM_UNSAFE, /* a promise was broken */
     SIM_STUCK,  /* something did not end, or there was no agreement: P8, P13 */
 };
-
-/* clang-format off */
-#define SIM_FAULTS(X)                                                          \
-    X(CRASH, "crash") X(PAUSE, "pause") X(CUT_ONE_WAY, "cut one way")          \
-    X(CUT, "cut both ways") X(HALVES, "halves") X(RING, "ring") X(CLOG, "clog")\
-    X(BREAK, "break") X(WEATHER, "weather") X(STRANGER, "stranger")            \
-    X(TWIN, "twin") X(LEAVE, "leave")
-/* clang-format on */
-#define SIM_FAULT_ENUM(name, text) SIM_FAULT_##name,
-enum sim_fault { SIM_FAULTS(SIM_FAULT_ENUM) SIM_FAULT_COUNT };
-#undef SIM_FAULT_ENUM
 
 struct sim_report {
     uint64_t seed;
@@ -62,7 +69,8 @@ struct sim_report {
     uint64_t packets;
     uint64_t refused_joins; /* a site was told that it may not join */
     uint64_t rebirths;
-    uint64_t faults[SIM_FAULT_COUNT];
+    uint64_t faults[CHAOS_KIND_COUNT];
+    uint32_t seen[SIM_SEEN_MAX]; /* rare paths: seen.h */
     struct check_counts counts;
     uint32_t violations; /* all; these are kept: */
     struct check_violation kept[SIM_VIOLATIONS_MAX];
@@ -73,9 +81,16 @@ struct sim_report {
 void sim_run(uint64_t seed, const struct sim_options *opt,
              struct sim_report *report);
 
+/** What a run of that seed would be: its sites, its length, its faults; nothing
+ * is run. The faults are opt->drawn. */
+void sim_plan(uint64_t seed, const struct sim_options *opt, uint32_t *sites,
+              uint64_t *for_ns);
+
 /** "swarm", "calm" ...; NULL outside the list. Static. */
 const char *sim_preset_name(enum sim_preset preset);
-/** "crash" ... Static. */
-const char *sim_fault_name(enum sim_fault fault);
+
+/** The options of a scenario: its sites, its length, its network. Borrows it.
+ */
+void sim_of_scenario(const struct scenario *s, struct sim_options *opt);
 
 #endif

@@ -109,19 +109,32 @@ uint64_t net_delay(struct world *w, const struct link *l)
     return ns;
 }
 
+/* Losses come alone, or so many in a row, on average. */
+static bool is_lost(struct world *w, struct link *l)
+{
+    if (l->burst_left > 0) {
+        l->burst_left--;
+        return true;
+    }
+    if (l->burst > 1 && prng_chance(&w->net_chance, l->loss / l->burst)) {
+        l->burst_left = (uint32_t)prng_below(&w->net_chance, 2 * l->burst);
+        return true;
+    }
+    return l->burst <= 1 && prng_chance(&w->net_chance, l->loss);
+}
+
 /* When a segment sent now arrives; NEVER while the way is cut. */
 static uint64_t stream_arrival(struct way *y)
 {
     struct world *w = y->wire->world;
-    const struct link *l = link_of(y->wire, y->side);
+    struct link *l = link_of(y->wire, y->side);
     if (l->cuts > 0 || (y->last != NULL && y->last->at_ns == DEADLINE_NEVER)) {
         return DEADLINE_NEVER;
     }
     uint64_t at_ns =
         y->drained_at_ns > w->now_ns ? y->drained_at_ns : w->now_ns;
     at_ns += net_delay(w, l);
-    for (uint64_t i = 0;
-         i < RETRIES_MAX && prng_chance(&w->net_chance, l->loss); i++) {
+    for (uint64_t i = 0; i < RETRIES_MAX && is_lost(w, l); i++) {
         at_ns += (RETRY_MS * MS) << i;
     }
     if (at_ns < l->clogged_until_ns) {
@@ -259,6 +272,9 @@ static void break_wire(struct wire *x)
     world_trace(w, NULL, ' ', "connection %llu breaks",
                 (unsigned long long)x->number);
     deadline_clear(&w->due, &x->broken);
+    if (x->way[0].first != NULL || x->way[1].first != NULL) {
+        seen(w, SEEN_WORLD_STREAM_BREAKS);
+    }
     for (uint32_t side = 0; side < 2; side++) {
         cut_tail(&x->way[side], prng_below(&w->net_chance, 500 * MS));
     }
@@ -283,12 +299,16 @@ static void send_packet(struct wire *x, uint32_t side,
                         const struct site_effect *e)
 {
     struct world *w = x->world;
-    const struct link *l = link_of(x, side);
+    struct link *l = link_of(x, side);
+    const uint64_t late_ns = x->way[side].drained_at_ns - w->now_ns;
+    const bool no_room =
+        l->queue > 0 && late_ns / MS * (l->rate / 1000) > l->queue;
     const uint32_t copies =
         1 + (uint32_t)prng_chance(&w->net_chance, l->duplicate);
     for (uint32_t i = 0; i < copies; i++) {
-        if (l->cuts > 0 || prng_chance(&w->net_chance, l->loss)) {
-            continue;
+        if (l->cuts > 0 || no_room || is_lost(w, l) ||
+            prng_chance(&w->net_chance, l->corrupt)) {
+            continue; /* what was changed is not taken for real */
         }
         uint64_t at_ns = x->way[side].drained_at_ns + net_delay(w, l);
         if (prng_chance(&w->net_chance, l->reorder)) {
@@ -385,6 +405,9 @@ void net_write(struct node *from, const struct site_effect *e)
         input_new(w, SITE_IN_BYTES, x->number * 2 + (1 - side), e->size);
     memcpy(in->bytes, e->bytes, e->size);
     net_append(y, in, false);
+    if (prng_chance(&w->net_chance, link_of(x, side)->corrupt)) {
+        break_wire(x); /* as TLS does when a record is not what was sent */
+    }
 }
 
 void net_close(struct node *from, uint64_t conn)
@@ -437,19 +460,27 @@ void net_crashed(struct node *n)
 /* ---- Faults ----------------------------------------------------------------
  */
 
-void net_break_one(struct world *w)
+static bool is_between(const struct world *w, const struct wire *x,
+                       const struct chaos_fault *f)
+{
+    return x->node[0] != NULL && x->node[1] != NULL &&
+           chaos_touches(f, w->node_count, x->node[0]->index,
+                         x->node[1]->index);
+}
+
+void net_break_one(struct world *w, const struct chaos_fault *f)
 {
     uint64_t count = 0;
     list_foreach (it, &w->wires) {
-        count++;
+        count += is_between(w, LIST_ENTRY(it, struct wire, link), f);
     }
     if (count == 0) {
         return;
     }
-    uint64_t nth = prng_below(&w->chance, count);
+    uint64_t nth = f->dice % count;
     list_foreach (it, &w->wires) {
         struct wire *x = LIST_ENTRY(it, struct wire, link);
-        if (nth-- == 0) {
+        if (is_between(w, x, f) && nth-- == 0) {
             if (x->state[0] == END_UP && x->state[1] == END_UP) {
                 break_wire(x);
             }

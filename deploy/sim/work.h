@@ -37,6 +37,8 @@ struct work {
     uint32_t dynamics; /* ever */
     bool draining;
     bool probing;
+    bool mortal; /* an actor may end itself: it will be started anew */
+    enum manner manner[NODES_MAX];
     bool answered[NODES_MAX][NODES_MAX]; /* from, to */
     bool gone[NODES_MAX][WORKERS_MAX];   /* ended itself */
     uint8_t *pattern;                    /* BODY_MAX + PATTERN_SHIFT bytes */
@@ -108,6 +110,15 @@ bool worker_read(const struct worker *k, const struct motet_view *v,
 
 bool ui_is_zero(struct motet_ui ui);
 
+/* workload.c; with real processes deploy/load */
+/** Where this worker is: work, node and number, from the arguments it was
+ * started with. */
+void worker_settle(struct worker *k, const char *args);
+/** Whether this life of the port's site was ever heard of here. A real program
+ * has its UIs from somewhere; what nobody connected has ever heard of is waited
+ * for without end. */
+bool ops_heard_of(const struct worker *k, struct motet_ui port);
+
 /* ops.c */
 void ops_open_port(struct motet_self *self, struct worker *k, uint32_t index);
 /** One operation, drawn. */
@@ -123,9 +134,5 @@ void ops_answer_one(struct motet_self *self, struct worker *k,
                     struct my_held *h);
 /** A target among all ports, most likely a live one. */
 struct motet_ui ops_draw_port(struct motet_self *self, struct worker *k);
-/** Whether this life of the port's site was ever heard of here. A real program
- * has its UIs from somewhere; what nobody connected has ever heard of is waited
- * for without end. */
-bool ops_heard_of(const struct worker *k, struct motet_ui port);
 
 #endif

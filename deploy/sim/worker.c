@@ -1,4 +1,3 @@
-#include <stdlib.h>
 #include <string.h>
 
 #include "nucleus/base/cursor.h"
@@ -40,7 +39,7 @@ void worker_feed(struct worker *k, const struct check_event *e)
                     e->err != MOTET_OK ? motet_err_name(e->err) : "",
                     e->what == CHECK_NEWS ? "news" : "");
     }
-    check_feed(w->check, e);
+    world_tell(w, e);
 }
 
 struct motet_out worker_out(struct worker *k, uint64_t id, size_t size,
@@ -100,12 +99,8 @@ static enum motet_err on_start(struct motet_self *self, void *state,
                                const char *args)
 {
     struct worker *k = state;
-    char *at = NULL;
-    k->work = (struct work *)(uintptr_t)strtoull(args, &at, 16);
-    const uint64_t node = strtoull(at, &at, 16);
-    k->number = (uint32_t)strtoull(at, &at, 16);
-    k->node = &k->work->world->node[node];
     k->ui = motet_actor_ui(self);
+    worker_settle(k, args);
     const struct check_event e = worker_event(k, CHECK_UI_ISSUED, k->ui);
     worker_feed(k, &e);
     const uint64_t ports = 1 + motet_actor_random(self) % PORTS_MAX;

@@ -1,33 +1,22 @@
 #include <stdio.h>
+#include <stdlib.h>
 
+#include "nucleus/base/ui.h"
 #include "work.h"
-
-struct work *work_new(struct world *w)
-{
-    struct work *k = world_alloc(w, sizeof *k);
-    const size_t size = BODY_MAX + PATTERN_SHIFT;
-    k->world = w;
-    k->pattern = world_alloc(w, size);
-    struct prng p;
-    prng_init(&p, 1);
-    for (size_t i = 0; i < size; i++) {
-        k->pattern[i] = (uint8_t)prng_next(&p);
-    }
-    return k;
-}
-
-void work_free(struct work *k)
-{
-    struct world *w = k->world;
-    mem_free(&w->mem, k->pattern, BODY_MAX + PATTERN_SHIFT);
-    mem_free(&w->mem, k, sizeof *k);
-}
 
 static void spawn(struct work *k, struct node *n, uint32_t number)
 {
     char name[24];
     char args[64];
+    const struct plugin *user = k->world->opt->plugin;
     (void)snprintf(name, sizeof name, "worker%u", number);
+    if (user != NULL) { /* one on each site */
+        if (number == 0) {
+            k->gone[n->index][0] = site_spawn(n->site, user->table, "user",
+                                              user->args) != MOTET_OK;
+        }
+        return;
+    }
     (void)snprintf(args, sizeof args, "%llx %x %x",
                    (unsigned long long)(uintptr_t)k, n->index, number);
     k->gone[n->index][number] =
@@ -84,7 +73,7 @@ static void judge_again(struct work *k, struct node *n, uint32_t number)
     for (uint32_t i = 0; worker != NULL && i < AGAIN_MAX; i++) {
         if (!ui_is_zero(worker->again[i].port) &&
             is_live_port(k, worker->again[i].dest)) {
-            check_accuse(k->world->check, 13, k->world->now_ns, n->id,
+            world_accuse(k->world, 13, n->id,
                          "a sender was told to try again, and never heard of "
                          "room");
         }
@@ -109,7 +98,36 @@ void work_judge(struct work *k)
             }
             (void)snprintf(text, sizeof text, "no call from %s to %s succeeds",
                            from->name, w->node[j].name);
-            check_accuse(w->check, 13, w->now_ns, from->id, text);
+            world_accuse(w, 13, from->id, text);
         }
     }
+}
+
+void work_manner(struct work *k, const struct node *n, enum manner manner)
+{
+    k->manner[n->index] = manner;
+}
+
+void worker_settle(struct worker *k, const char *args)
+{
+    char *at = NULL;
+    k->work = (struct work *)(uintptr_t)strtoull(args, &at, 16);
+    const uint64_t node = strtoull(at, &at, 16);
+    k->number = (uint32_t)strtoull(at, &at, 16);
+    k->node = &k->work->world->node[node];
+}
+
+bool ops_heard_of(const struct worker *k, struct motet_ui port)
+{
+    struct member_info info;
+    const struct members *m = site_members(k->node->site);
+    if (ui_is_group(port) || ui_site(port) == k->node->id) {
+        return true;
+    }
+    for (uint64_t at = 0; members_next(m, at, &info); at = info.site) {
+        if (info.site == ui_site(port)) {
+            return info.incarnation >= ui_incarnation(port);
+        }
+    }
+    return false;
 }

@@ -17,6 +17,25 @@ void *world_alloc(struct world *w, size_t size)
     return p;
 }
 
+void world_tell(struct world *w, const struct check_event *e)
+{
+    for (uint32_t i = 0; w->opt->on_event != NULL && i < w->node_count; i++) {
+        if (w->node[i].id == e->site) {
+            w->opt->on_event(w->opt->ctx, i, e);
+        }
+    }
+    seen_event(w, e);
+    check_feed(w->check, e);
+}
+
+void world_accuse(struct world *w, int promise, uint64_t site, const char *text)
+{
+    if (w->opt->on_accuse != NULL) {
+        w->opt->on_accuse(w->opt->ctx, promise, w->now_ns, site, text);
+    }
+    check_accuse(w->check, promise, w->now_ns, site, text);
+}
+
 void world_at(struct world *w, struct deadline *d, enum due due, uint64_t at_ns)
 {
     d->kind = (uint32_t)due;
@@ -115,7 +134,7 @@ static void tell(struct node *n, enum check_what what, uint64_t value)
         .incarnation = n->incarnation,
         .value = value,
     };
-    check_feed(n->world->check, &e);
+    world_tell(n->world, &e);
 }
 
 static uint32_t next_incarnation(struct node *n)
@@ -158,6 +177,12 @@ void node_boot(struct node *n)
     struct world *w = n->world;
     CHECK(n->site == NULL);
     deadline_clear(&w->due, &n->boot);
+    if (n->full_until_ns > w->now_ns) { /* its service manager tries again */
+        seen(w, SEEN_WORLD_NO_DISK);
+        world_trace(w, n, '!', "%s: no room for its state file", n->name);
+        world_at(w, &n->boot, DUE_BOOT, w->now_ns + SECOND);
+        return;
+    }
     n->incarnation = next_incarnation(n);
     n->stored_before = n->stored;
     n->stored = n->incarnation;
@@ -179,6 +204,11 @@ void node_boot(struct node *n)
     cfg.secret[1] = prng_next(&w->chance);
     cfg.insecure = w->tuning.insecure;
     seeds_of(n, &cfg);
+    if (n->ring == NULL) {
+        n->ring = world_alloc(w, TRACE_RING * sizeof *n->ring);
+    }
+    cfg.trace_ring = n->ring;
+    n->traced = 0;
     n->site = site_create(&cfg, w->now_ns + n->clock_ns);
     CHECK(n->site != NULL);
     world_trace(w, n, '^', "%s boots, incarnation %u", n->name, n->incarnation);
@@ -284,6 +314,7 @@ static void step(struct node *n, const struct site_in *in)
     struct site_in at = *in;
     at.now_ns = n->world->now_ns + n->clock_ns;
     site_step(n->site, &at);
+    seen_trace(n);
     take_effects(n);
 }
 
@@ -298,6 +329,7 @@ static void resume(struct node *n)
     }
     world_trace(w, n, '>', "%s goes on", n->name);
     if (late_ns >= STALL_NS) {
+        seen(w, SEEN_WORLD_STALL);
         step(n, &(struct site_in){.kind = SITE_IN_STALL, .late_ns = late_ns});
     }
 }
@@ -342,6 +374,7 @@ static void obey(struct node *n)
         }
     } else if (n->refused) {
         w->report->refused_joins++;
+        seen(w, SEEN_WORLD_REFUSED);
         node_crash(n, "gives up");
         if (!n->is_twin) {
             world_at(w, &n->boot, DUE_BOOT,
@@ -367,6 +400,7 @@ static void turn(struct node *n)
         return;
     }
     work_respawn(w->work, n);
+    user_look(w, MOTET_ALWAYS);
     n->busy_until_ns = w->now_ns + TURN_NS_MIN;
     if (w->tuning.turn_ns > 0) {
         n->busy_until_ns += prng_below(&w->net_chance, w->tuning.turn_ns);
@@ -406,7 +440,7 @@ static void on_due(struct world *w, struct deadline *d)
         net_on_dialed(CONTAINER_OF(d, struct dialing, done));
         break;
     case DUE_FAULT:
-        faults_on(CONTAINER_OF(d, struct nemesis, next));
+        faults_on(CONTAINER_OF(d, struct script, next));
         break;
     case DUE_UNDO:
         faults_on_undo(CONTAINER_OF(d, struct undo, at));

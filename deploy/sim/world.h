@@ -5,6 +5,7 @@
 #include "nucleus/base/list.h"
 #include "nucleus/base/map.h"
 #include "nucleus/base/prng.h"
+#include "seen.h"
 #include "sim.h"
 #include "sites/site/site.h"
 
@@ -17,6 +18,8 @@
  *   workload.c  the actors on the sites, as a whole (work.h)
  *   worker.c    what an actor does when something comes
  *   ops.c       what it does of its own accord
+ *   user.c      the user's own actor instead, and its invariants
+ *   seen.c      which rare paths were reached
  *   sim.c       one run from its seed to its report */
 
 enum {
@@ -39,7 +42,7 @@ enum due {
     DUE_BREAK,    /* struct wire */
     DUE_PACKET,   /* struct packet */
     DUE_DIALED,   /* struct dialing */
-    DUE_FAULT,    /* struct nemesis */
+    DUE_FAULT,    /* struct script */
     DUE_UNDO,     /* struct undo */
 };
 
@@ -71,15 +74,18 @@ struct node {
     uint32_t stored_before; /* to which the file may be rolled back */
     uint32_t life;          /* counts boots */
     uint64_t boot_ns;
-    uint64_t clock_ns; /* its monotonic clock is ahead by this */
-    int64_t wall_s;    /* its wall clock is ahead by this */
+    uint64_t full_until_ns; /* its disk is: it cannot boot */
+    uint64_t clock_ns;      /* its monotonic clock is ahead by this */
+    int64_t wall_s;         /* its wall clock is ahead by this */
     uint64_t busy_until_ns;
     bool paused;
     uint64_t paused_ns; /* when it was */
     uint64_t due_ns;    /* when it wanted its next turn */
     uint64_t jitter_ns; /* its timers are late by up to this */
     struct list inbox;
-    bool apart; /* cut off or dead for ever */
+    struct trace_record *ring; /* of its site; for all lives */
+    uint64_t traced;           /* records of this life that were looked at */
+    bool apart;                /* cut off or dead for ever */
     bool is_twin;
     bool refused;    /* told that it may not join */
     uint32_t reborn; /* must be created anew with at least this incarnation */
@@ -93,7 +99,11 @@ struct link {
     uint32_t loss;          /* of a million */
     uint32_t duplicate;
     uint32_t reorder;
-    uint32_t cuts; /* by how many faults it is cut */
+    uint32_t corrupt;
+    uint32_t burst;      /* packets lost in a row, on average; 0 is 1 */
+    uint32_t burst_left; /* to be lost yet */
+    uint64_t queue;      /* bytes it holds; 0: any number */
+    uint32_t cuts;       /* by how many faults it is cut */
     uint64_t clogged_until_ns;
 };
 
@@ -149,21 +159,20 @@ struct dialing {
     char addr[ADDR_SIZE];
 };
 
-struct nemesis {
+/* Walks along the faults of the run. */
+struct script {
     struct deadline next;
     struct world *world;
-    enum sim_fault fault;
-    uint64_t mean_ns; /* between two of a kind; 0 = never */
+    uint64_t start_ns;
+    size_t at;
 };
 
-/* What ends a cut, unless everything was healed before. */
+/* A fault that lasts, and what ends it. */
 struct undo {
     struct deadline at;
+    struct list link;
     struct world *world;
-    uint32_t heals;
-    uint32_t count;
-    uint8_t from[NODES_MAX * NODES_MAX];
-    uint8_t to[NODES_MAX * NODES_MAX];
+    const struct chaos_fault *fault;
 };
 
 /* Drawn once for all sites of a run. */
@@ -192,21 +201,31 @@ struct world {
     uint64_t hash;       /* of sites that are no more, and of faults */
     uint32_t node_count; /* without the twin */
     struct node node[NODES_MAX];
-    struct link link[NODES_MAX][NODES_MAX];
+    struct link weather[NODES_MAX][NODES_MAX]; /* without faults */
+    struct link link[NODES_MAX][NODES_MAX];    /* with them */
     bool datagram[NODES_MAX][NODES_MAX];
     struct list wires;
     struct map wire_of; /* (number, 0) */
     uint64_t wire_count;
-    struct nemesis nemesis[SIM_FAULT_COUNT];
-    uint32_t heals;
+    uint64_t for_ns; /* of faults and load */
+    struct chaos_faults faults;
+    struct script script;
+    struct list active; /* struct undo */
+    uint32_t twin_of;   /* the index of a node; UINT32_MAX: none was ever */
     struct tuning tuning;
     struct check *check;
     struct work *work;
+    uint64_t broken; /* the user's invariants that were broken, a bit each */
 };
 
 /* ---- world.c ---------------------------------------------------------------
  */
 
+/** An event for the checker, and for whoever listens. */
+void world_tell(struct world *w, const struct check_event *e);
+/** A violation that the simulator has seen. */
+void world_accuse(struct world *w, int promise, uint64_t site,
+                  const char *text);
 /** Memory of the simulator; never NULL. Zeroed. Freed by mem_free(&w->mem). */
 void *world_alloc(struct world *w, size_t size);
 /** Arms `d`; `due` says what it is embedded in. */
@@ -249,8 +268,8 @@ void net_write(struct node *from, const struct site_effect *e);
 void net_close(struct node *from, uint64_t conn);
 /** All connections of a node that has crashed. */
 void net_crashed(struct node *n);
-/** Breaks one connection, drawn. */
-void net_break_one(struct world *w);
+/** Breaks one connection among those that the fault is about, drawn. */
+void net_break_one(struct world *w, const struct chaos_fault *f);
 /** Sends on a stream: an input for the other side (NULL: none), or the end. */
 void net_append(struct way *y, struct input *in, bool fin);
 /** How long something is on its way, drawn. */
@@ -269,13 +288,14 @@ void net_on_dialed(struct dialing *d);
 /* ---- faults.c --------------------------------------------------------------
  */
 
-/** Draws the weather, the tuning and who breaks what. */
-void faults_draw(struct world *w);
+/** Draws the weather, the tuning and what breaks when. */
+void faults_draw(struct world *w, uint64_t seed);
 void faults_start(struct world *w);
 /** Everything is well again, for all, or for a core of the nodes. */
 void faults_heal(struct world *w, bool core_only);
-void faults_on(struct nemesis *m);
+void faults_on(struct script *s);
 void faults_on_undo(struct undo *u);
+void faults_fini(struct world *w);
 
 /* ---- workload.c ------------------------------------------------------------
  */
@@ -286,6 +306,16 @@ void work_free(struct work *k);
 void work_spawn(struct work *k, struct node *n);
 /** Starts anew those that have ended themselves. */
 void work_respawn(struct work *k, struct node *n);
+/** Asks the invariants of the user's actor, if there are any, and accuses. */
+void user_look(struct world *w, enum motet_when when);
+
+/** How the actors of a node behave. */
+enum manner {
+    MANNER_WELL,
+    MANNER_SLOW,  /* they take long to read */
+    MANNER_STUCK, /* they do not read at all */
+};
+void work_manner(struct work *k, const struct node *n, enum manner manner);
 /** No new operations; what is held is answered, what is closed opens. */
 void work_drain(struct work *k);
 /** From now on each site calls each other one, until a call is answered. */

@@ -31,9 +31,10 @@ struct config {
     char *ca;
     char *cert;
     char *key;
-    char *log;                /* "text", "json" or "none" */
-    char *memory;             /* "256MiB" */
-    struct config_list join;  /* addresses of members */
+    char *log; /* "text", "json" or "none" */
+    char *memory;
+    char *dump; /* NULL: states are not dumped */ /* "256MiB" */
+    struct config_list join;                      /* addresses of members */
     struct config_list actor; /* "kind" or "kind:arguments" */
     struct config_list allow; /* uids that may attach beside ours and root */
     bool insecure;

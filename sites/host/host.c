@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "attach.h"
+#include "dump.h"
 #include "life.h"
 #include "log.h"
 #include "netmgr/uv/transport.h"
@@ -410,6 +411,18 @@ static void on_left(uv_timer_t *t)
     end_with(t->data, HOST_STOPPED, "");
 }
 
+static void dump_all(struct host *h)
+{
+    for (uint32_t i = 0; h->cfg->dump != NULL && i < h->spawn_count; i++) {
+        const struct host_spawn *p = &h->spawns[i];
+        char why[CONFIG_WHY_MAX];
+        if (!dump_state(h->site, p->table, p->name, h->cfg->dump, why,
+                        sizeof why)) {
+            log_line(&h->log, LOG_WARN, "%s", why);
+        }
+    }
+}
+
 static void on_stop(uv_async_t *a)
 {
     struct host *h = a->data;
@@ -422,6 +435,7 @@ static void on_stop(uv_async_t *a)
         notify("STOPPING=1");
     }
     log_line(&h->log, LOG_NOTE, "leaving");
+    dump_all(h);
     feed(h, &(struct site_in){.kind = SITE_IN_LEAVE});
     drain(h);
     transport_flush(h->transport);

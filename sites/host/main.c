@@ -8,6 +8,7 @@
 #include "host.h"
 #include "nucleus/base/version.h"
 #include "sites/actors/actors.h"
+#include "sites/plugin/plugin.h"
 
 /* motetd: a site as a process. Exit codes as in motet(1): 0 ended in good
  * order, 2 wrong usage, 75 failed (try again), 78 will not get better by
@@ -93,11 +94,24 @@ static bool configure(struct told *t, char *why)
     return config_check(&t->config, why);
 }
 
+/* "FILE.so" or "FILE.so:arguments": an actor of the user's. */
+static bool add_plugin(struct host *h, const char *text, char *why)
+{
+    struct plugin p;
+
+    _Static_assert((int)PLUGIN_WHY_MAX <= (int)CONFIG_WHY_MAX, "a reason fits");
+    return plugin_open(&p, text, why) &&
+           host_actor(h, p.table, p.table->name, p.args, why);
+}
+
 /* "kind" or "kind:arguments", as in the configuration. */
 static bool add_actor(struct host *h, char *text, char *why)
 {
     char *colon = strchr(text, ':');
 
+    if (plugin_is(text)) {
+        return add_plugin(h, text, why);
+    }
     if (colon != NULL) {
         *colon = '\0';
     }
@@ -105,7 +119,7 @@ static bool add_actor(struct host *h, char *text, char *why)
     if (table == NULL) {
         snprintf(why, CONFIG_WHY_MAX,
                  "actor: no built-in actor \"%.64s\"; there are echo, counter "
-                 "and bench",
+                 "and bench, and any FILE.so",
                  text);
         return false;
     }

@@ -7,7 +7,7 @@
 # Set `gen` to the folder of generated files. Run in the root of the sources.
 
 sim_folders="nucleus/base nucleus/core netmgr/core sites/core proto sites/site
-             deploy/check deploy/sim"
+             sites/plugin deploy/check deploy/chaos deploy/sim"
 
 sim_one() {
     local out=$1 file=$2
@@ -40,5 +40,5 @@ sim_link() {
     for out in "$@"; do
         objects+=("$out"/*.o)
     done
-    "$cc" -o "$program" "${objects[@]}" -lprotobuf-c
+    "$cc" -o "$program" "${objects[@]}" -rdynamic -lprotobuf-c -lyaml -ldl
 }

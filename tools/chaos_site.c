@@ -1,0 +1,208 @@
+#include "chaos_site.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "launch.h"
+#include "say.h"
+
+#define KILL_WAIT_NS 5000000000ULL
+
+enum { COPY_BYTES = 4096, LINE_BYTES = 8192, RUBBISH_BYTES = 256 };
+
+bool hurt_kill(struct site_files *site)
+{
+    const bool ran = site->running && process_look(&site->process);
+    if (ran) {
+        (void)process_signal(&site->process, SIGKILL);
+        (void)process_wait(&site->process, KILL_WAIT_NS);
+    }
+    site->running = false;
+    return ran;
+}
+
+bool hurt_leave(struct site_files *site, uint64_t grace_ns)
+{
+    return launch_stop(site, grace_ns);
+}
+
+bool hurt_pause(struct site_files *site)
+{
+    return site->running && process_look(&site->process) &&
+           process_signal(&site->process, SIGSTOP);
+}
+
+bool hurt_resume(struct site_files *site)
+{
+    return site->running && process_look(&site->process) &&
+           process_signal(&site->process, SIGCONT);
+}
+
+/* ---- state -----------------------------------------------------------------
+ */
+
+static bool state_file(const struct site_files *site, const char *name,
+                       char *path)
+{
+    return path_join(path, site->state, name, NULL);
+}
+
+static void copy_file(const char *from, const char *to)
+{
+    char text[COPY_BYTES];
+    FILE *in = fopen(from, "re");
+    FILE *out = in == NULL ? NULL : fopen(to, "we");
+    if (out != NULL) {
+        (void)fwrite(text, 1, fread(text, 1, sizeof text, in), out);
+        (void)fclose(out);
+    }
+    if (in != NULL) {
+        (void)fclose(in);
+    }
+}
+
+void hurt_lose_state(const struct site_files *site)
+{
+    char path[PATH_BYTES];
+    if (state_file(site, "incarnation", path)) {
+        (void)unlink(path);
+    }
+}
+
+void hurt_remember(const struct site_files *site)
+{
+    char from[PATH_BYTES];
+    char to[PATH_BYTES];
+    if (state_file(site, "incarnation", from) &&
+        state_file(site, "incarnation.old", to)) {
+        copy_file(from, to);
+    }
+}
+
+void hurt_roll_back(const struct site_files *site)
+{
+    char from[PATH_BYTES];
+    char to[PATH_BYTES];
+    if (state_file(site, "incarnation.old", from) &&
+        state_file(site, "incarnation", to)) {
+        copy_file(from, to);
+    }
+}
+
+/* motetd writes a new file beside the old one, then renames it: that new one is
+ * a device that has no room. */
+bool hurt_fill_disk(const struct site_files *site)
+{
+    char path[PATH_BYTES];
+    return state_file(site, "incarnation.new", path) &&
+           (symlink("/dev/full", path) == 0 || errno == EEXIST);
+}
+
+void hurt_free_disk(const struct site_files *site)
+{
+    char path[PATH_BYTES];
+    if (state_file(site, "incarnation.new", path)) {
+        (void)unlink(path);
+    }
+}
+
+/* ---- others ----------------------------------------------------------------
+ */
+
+void hurt_stranger(const struct site_files *site, uint64_t dice)
+{
+    struct sockaddr_in addr = {.sin_family = AF_INET};
+    char host[64];
+    unsigned port = 0;
+    uint8_t rubbish[RUBBISH_BYTES];
+    struct prng p;
+    if (sscanf(site->address, "%63[^:]:%u", host, &port) != 2 ||
+        inet_pton(AF_INET, host, &addr.sin_addr) != 1) {
+        return;
+    }
+    addr.sin_port = htons((uint16_t)port);
+    const int fd =
+        socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) {
+        return;
+    }
+    prng_init(&p, dice);
+    for (size_t i = 0; i < sizeof rubbish; i++) {
+        rubbish[i] = (uint8_t)prng_next(&p);
+    }
+    union {
+        struct sockaddr_in *in;
+        struct sockaddr *any;
+    } u = {.in = &addr};
+    if (connect(fd, u.any, sizeof addr) == 0 || errno == EINPROGRESS) {
+        clock_sleep(2000000); /* loopback: long enough to be connected */
+        (void)!write(fd, rubbish, sizeof rubbish);
+    }
+    (void)close(fd);
+}
+
+/* The configuration of a site with another address, and without actors. */
+static bool twin_conf(const struct site_files *site,
+                      const struct site_files *twin)
+{
+    char line[LINE_BYTES];
+    FILE *in = fopen(site->conf, "re");
+    FILE *out = in == NULL ? NULL : fopen(twin->conf, "we");
+    while (out != NULL && fgets(line, sizeof line, in) != NULL) {
+        if (strncmp(line, "listen", 6) != 0 &&
+            strncmp(line, "socket", 6) != 0 &&
+            strncmp(line, "state-dir", 9) != 0 &&
+            strncmp(line, "actor", 5) != 0) {
+            (void)fputs(line, out);
+        }
+    }
+    if (out != NULL) {
+        (void)fprintf(out,
+                      "listen = 127.0.0.1:0\nsocket = %s\n"
+                      "state-dir = %s\n",
+                      twin->socket, twin->state);
+        (void)fclose(out);
+    }
+    if (in != NULL) {
+        (void)fclose(in);
+    }
+    return out != NULL;
+}
+
+bool hurt_twin(const struct cluster *c, const struct site_files *site,
+               struct hurt_twin *twin)
+{
+    char name[MOTET_NAME_MAX + 8];
+    char from[PATH_BYTES];
+    char to[PATH_BYTES];
+    (void)snprintf(name, sizeof name, "%.50s.twin", site->name);
+    *twin = (struct hurt_twin){0};
+    if (!site->running || !cluster_paths(c, name, &twin->files) ||
+        /* A cluster is what its .conf files say: this is none of them. */
+        !path_join(twin->files.conf, c->folders.state, name, ".cfg") ||
+        !folder_make(twin->files.state, 0700) ||
+        !state_file(site, "incarnation", from) ||
+        !state_file(&twin->files, "incarnation", to)) {
+        return false;
+    }
+    copy_file(from, to);
+    twin->runs = twin_conf(site, &twin->files) && launch_start(&twin->files);
+    return twin->runs;
+}
+
+void hurt_twin_end(struct hurt_twin *twin)
+{
+    if (twin->runs) {
+        (void)launch_stop(&twin->files, 0);
+        (void)unlink(twin->files.conf);
+        folder_remove(twin->files.state);
+        twin->runs = false;
+    }
+}

@@ -1,0 +1,41 @@
+#ifndef TOOLS_CHAOS_SITE_H
+#define TOOLS_CHAOS_SITE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cluster.h"
+#include "deploy/chaos/chaos.h"
+
+/* What faults do to the sites of a cluster of processes. Each function does one
+ * thing to one site; none waits for its end but the process that is killed. */
+
+/** kill -9, and waits for it. @return whether it ran */
+bool hurt_kill(struct site_files *site);
+/** SIGTERM, and waits; SIGKILL after `grace_ns`. */
+bool hurt_leave(struct site_files *site, uint64_t grace_ns);
+bool hurt_pause(struct site_files *site);
+bool hurt_resume(struct site_files *site);
+/** Between two lives: the state file is gone, or is what it was at the last
+ * hurt_remember(). */
+void hurt_lose_state(const struct site_files *site);
+void hurt_roll_back(const struct site_files *site);
+void hurt_remember(const struct site_files *site);
+/** From now on, until it is healed, the state file cannot be written: no space
+ * is left on the device. */
+bool hurt_fill_disk(const struct site_files *site);
+void hurt_free_disk(const struct site_files *site);
+/** Somebody without a certificate connects and sends rubbish. */
+void hurt_stranger(const struct site_files *site, uint64_t dice);
+
+/* A second copy of a site: the same key, a copy of its state, another address.
+ */
+struct hurt_twin {
+    struct site_files files;
+    bool runs;
+};
+bool hurt_twin(const struct cluster *c, const struct site_files *site,
+               struct hurt_twin *twin);
+void hurt_twin_end(struct hurt_twin *twin);
+
+#endif
