@@ -29,8 +29,16 @@ enum sim_preset {
     SIM_PRESET_COUNT
 };
 
+/* What the actors do. */
+enum sim_workload {
+    SIM_MESSAGES, /* send, call, forward, watch, join ... */
+    SIM_MIGRATE,  /* the same, and their ports move, alone or with them */
+    SIM_WORKLOAD_COUNT
+};
+
 struct sim_options {
     enum sim_preset preset;
+    enum sim_workload workload;
     uint32_t sites;  /* 2 .. SIM_SITES_MAX; 0 = drawn, 3 to 7 */
     uint64_t for_ns; /* of faults and load; 0 = drawn, 20 to 60 s */
     FILE *trace;     /* what happens, a line each; NULL = nothing */
@@ -88,6 +96,9 @@ void sim_plan(uint64_t seed, const struct sim_options *opt, uint32_t *sites,
 
 /** "swarm", "calm" ...; NULL outside the list. Static. */
 const char *sim_preset_name(enum sim_preset preset);
+
+/** "messages", "migrate"; NULL outside the list. Static. */
+const char *sim_workload_name(enum sim_workload workload);
 
 /** The options of a scenario: its sites, its length, its network. Borrows it.
  */
