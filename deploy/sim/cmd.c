@@ -22,6 +22,7 @@ enum {
     OPT_FAIL_FAST,
     OPT_ANYWAY,
     OPT_TRACE,
+    OPT_RECORDS,
     OPT_HASH,
     OPT_SCENARIO,
     OPT_ACTOR,
@@ -44,6 +45,8 @@ static const struct argp_option options[] = {
     {"json", OPT_JSON, 0, 0, "the result as JSON on stdout", 1},
     {0, 0, 0, 0, "replay:", 2},
     {"trace", OPT_TRACE, 0, 0, "print what happens, a column per site", 2},
+    {"records", OPT_RECORDS, 0, 0,
+     "with --trace: what each site notes of itself, too", 2},
     {"anyway", OPT_ANYWAY, 0, 0, "although this is not that commit", 2},
     {"hash", OPT_HASH, "H", 0, "the trace hash that must come out", 2},
     {0, 0, 0, 0, "shrink:", 3},
@@ -219,6 +222,9 @@ static error_t parse(int key, char *text, struct argp_state *state)
         break;
     case OPT_TRACE:
         r->opt.trace = stdout;
+        break;
+    case OPT_RECORDS:
+        r->opt.records = true;
         break;
     case ARGP_KEY_ARG:
         if (a->verb == NULL) {

@@ -42,6 +42,7 @@ struct sim_options {
     uint32_t sites;  /* 2 .. SIM_SITES_MAX; 0 = drawn, 3 to 7 */
     uint64_t for_ns; /* of faults and load; 0 = drawn, 20 to 60 s */
     FILE *trace;     /* what happens, a line each; NULL = nothing */
+    bool records; /* what the sites note of themselves, too */
     const struct scenario *scenario;   /* NULL: sites and faults are drawn */
     const struct chaos_faults *faults; /* NULL: as drawn; else these instead */
     struct chaos_faults *drawn; /* NULL, or gives the faults: chaos_free() */
