@@ -32,11 +32,12 @@ void worker_feed(struct worker *k, const struct check_event *e)
 {
     struct world *w = k->work->world;
     if (w->opt->trace != NULL) {
-        world_trace(w, k->node, '@', "%s %s %llu port %x peer %llx.%llx %s%s",
+        char port[WORLD_UI_SIZE];
+        char peer[WORLD_UI_SIZE];
+        world_trace(w, k->node, '@', "%s %s %llu port %s peer %s %s%s",
                     k->node->name, check_what_name(e->what),
-                    (unsigned long long)e->id, (unsigned)e->port.lo,
-                    (unsigned long long)e->peer.hi,
-                    (unsigned long long)e->peer.lo,
+                    (unsigned long long)e->id, world_ui(w, e->port, port),
+                    world_ui(w, e->peer, peer),
                     e->err != MOTET_OK ? motet_err_name(e->err) : "",
                     e->what == CHECK_NEWS ? "news" : "");
     }

@@ -27,6 +27,7 @@ enum {
     NODES_MAX = SIM_SITES_MAX + 1, /* the last one is for a twin */
     NAME_SIZE = 16,
     ADDR_SIZE = 24,
+    WORLD_UI_SIZE = 48,
 };
 
 #define MS 1000000ULL        /* ns */
@@ -251,6 +252,9 @@ void node_pause(struct node *n, uint64_t for_ns);
 /** Asks for a turn of the node at `at_ns` at the latest. */
 void node_wake(struct node *n, uint64_t at_ns);
 
+/** A UI as people read it: "site5.6b49d200.c". Returns `text`. */
+const char *world_ui(const struct world *w, struct motet_ui ui,
+                     char text[WORLD_UI_SIZE]);
 /** One line of the trace, if one is written; `mark` stands in the column of
  * `n` (NULL: no column). */
 __attribute__((format(printf, 4, 5))) void world_trace(struct world *w,
