@@ -15,6 +15,16 @@ bool ui_is_zero(struct motet_ui ui)
     return ui.hi == 0 && ui.lo == 0;
 }
 
+bool worker_owns(const struct worker *k, struct motet_ui port)
+{
+    for (uint32_t i = 0; i < PORTS_MAX; i++) {
+        if (motet_ui_equal(k->port[i].ui, port)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 struct check_event worker_event(const struct worker *k, enum check_what what,
                                 struct motet_ui port)
 {
@@ -338,6 +348,7 @@ static void on_stop(struct motet_self *self, void *state)
             worker_feed(k, &e);
         }
     }
+    moving_stop(k);
     if (k->node == k->home) {
         k->work->gone[k->node->index][k->number] = true;
     }
