@@ -27,6 +27,7 @@ struct spot {
     struct node *node;
     uint32_t life;
     bool live;
+    bool idle; /* its actor stands still: one of its ports moves */
 };
 
 struct work {

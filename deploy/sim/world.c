@@ -319,7 +319,7 @@ static void world_port(struct node *n, const struct site_log *l)
                 check_what_name(what), world_ui(n->world, l->port, text),
                 (unsigned long long)l->value);
     world_tell(n->world, &e);
-    work_port(n->world->work, n, l->port, what == CHECK_OWNER);
+    work_port(n->world->work, n, l->port, what);
 }
 
 static void take_effects(struct node *n)
@@ -363,6 +363,7 @@ static void step(struct node *n, const struct site_in *in)
     site_step(n->site, &at);
     seen_trace(n);
     take_effects(n);
+    work_thaw(n->world->work, n);
 }
 
 static void resume(struct node *n)

@@ -81,6 +81,7 @@ struct node {
     int64_t wall_s;         /* its wall clock is ahead by this */
     uint64_t busy_until_ns;
     bool paused;
+    bool idle; /* actors stand still, as their ports move */
     uint64_t paused_ns; /* when it was */
     uint64_t due_ns;    /* when it wanted its next turn */
     uint64_t jitter_ns; /* its timers are late by up to this */
@@ -313,8 +314,11 @@ void work_spawn(struct work *k, struct node *n);
 void work_respawn(struct work *k, struct node *n);
 /** The kinds of actors that a site can make when one comes. */
 const struct motet_supervisor *work_kind(void *ctx, const char *name);
-/** The port lives there, or does not live for a while. */
-void work_port(struct work *k, struct node *n, struct motet_ui port, bool here);
+/** What the site says of a port: FROZEN, OWNER or PORT_END. */
+void work_port(struct work *k, struct node *n, struct motet_ui port,
+               enum check_what what);
+/** After each step of a site: which of its actors run again. */
+void work_thaw(struct work *k, struct node *n);
 /** Asks the invariants of the user's actor, if there are any, and accuses. */
 void user_look(struct world *w, enum motet_when when);
 
