@@ -121,9 +121,14 @@ void work_port(struct work *k, struct node *n, struct motet_ui port,
     for (uint32_t i = 0; i < SPOTS && i < k->spots; i++) {
         struct spot *s = &k->spot[i];
         if (what == CHECK_OWNER && motet_ui_equal(s->ui, port)) {
-            s->idle = s->idle && s->node == n;
             s->node = n;
             s->life = n->life;
+            s->idle = nucleus_actor_frozen(site_nucleus(n->site),
+                                           actor_of(n, port));
+            if (s->idle) { /* its new actor does not hear of it yet */
+                n->idle = true;
+                tell(n, CHECK_FROZEN, port);
+            }
         }
     }
 }
