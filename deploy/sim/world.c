@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "nucleus/base/hash.h"
+#include "nucleus/base/ui.h"
 
 enum {
     TURN_NS_MIN = 1000,
@@ -64,6 +65,23 @@ void world_trace(struct world *w, const struct node *n, char mark,
     (void)vfprintf(out, format, args);
     va_end(args);
     (void)fputc('\n', out);
+}
+
+const char *world_ui(const struct world *w, struct motet_ui ui,
+                     char text[WORLD_UI_SIZE])
+{
+    const unsigned life = (unsigned)(ui.lo >> 32);
+    const unsigned serial = (unsigned)ui.lo;
+    for (uint32_t i = 0; i < w->node_count; i++) {
+        if (!ui_is_group(ui) && w->node[i].id == ui_site(ui)) {
+            (void)snprintf(text, WORLD_UI_SIZE, "%s.%x.%x", w->node[i].name,
+                           life, serial & UI_SERIAL_MAX);
+            return text;
+        }
+    }
+    (void)snprintf(text, WORLD_UI_SIZE, "%llx.%x.%x",
+                   (unsigned long long)ui.hi, life, serial);
+    return text;
 }
 
 /* ---- Inputs ----------------------------------------------------------------
@@ -204,6 +222,7 @@ void node_boot(struct node *n)
     cfg.secret[1] = prng_next(&w->chance);
     cfg.insecure = w->tuning.insecure;
     seeds_of(n, &cfg);
+    cfg.actor_kind = work_kind;
     if (n->ring == NULL) {
         n->ring = world_alloc(w, TRACE_RING * sizeof *n->ring);
     }
@@ -265,7 +284,7 @@ static void log_line(struct node *n, const struct site_log *l)
     static const char *const kinds[] = {
         "?",           "session up", "session down", "member", "refused a peer",
         "was refused", "stranger",   "rebirth",      "actor",  "stall",
-        "move",        "port here",  "port away",
+        "move",        "port frozen", "port here", "port away",
     };
     static const char *const states[] = {"", " alive", " suspect", " dead",
                                          " left"};
@@ -274,6 +293,33 @@ static void log_line(struct node *n, const struct site_log *l)
     world_trace(n->world, n, '*', "%s: %s%s %s %s %s", n->name, kinds[kind],
                 l->kind == SITE_LOG_MEMBER ? states[state] : "", l->name,
                 l->err != MOTET_OK ? motet_err_name(l->err) : "", l->detail);
+}
+
+/* Where a port lives, for the checker. */
+static void world_port(struct node *n, const struct site_log *l)
+{
+    const enum check_what what = l->kind == SITE_LOG_PORT_FROZEN ? CHECK_FROZEN
+                                 : l->kind == SITE_LOG_PORT_HERE ? CHECK_OWNER
+                                 : l->kind == SITE_LOG_PORT_AWAY
+                                     ? CHECK_PORT_END
+                                     : CHECK_WHAT_COUNT;
+    if (what == CHECK_WHAT_COUNT || n->is_twin) {
+        return;
+    }
+    const struct check_event e = {
+        .now_ns = n->world->now_ns,
+        .what = what,
+        .site = n->id,
+        .incarnation = n->incarnation,
+        .port = l->port,
+        .value = l->value,
+    };
+    char text[WORLD_UI_SIZE];
+    world_trace(n->world, n, '*', "%s %s port %s epoch %llu", n->name,
+                check_what_name(what), world_ui(n->world, l->port, text),
+                (unsigned long long)l->value);
+    world_tell(n->world, &e);
+    work_port(n->world->work, n, l->port, what);
 }
 
 static void take_effects(struct node *n)
@@ -292,6 +338,7 @@ static void take_effects(struct node *n)
             break;
         case SITE_LOG:
             log_line(n, &e->log);
+            world_port(n, &e->log);
             break;
         case SITE_REBIRTH:
             n->reborn = e->incarnation > 0 ? e->incarnation : 1;
@@ -316,6 +363,7 @@ static void step(struct node *n, const struct site_in *in)
     site_step(n->site, &at);
     seen_trace(n);
     take_effects(n);
+    work_thaw(n->world->work, n);
 }
 
 static void resume(struct node *n)

@@ -333,10 +333,12 @@ static void net_port(struct site *s, enum net_in_kind kind,
     site_net(s, &(struct net_in){.kind = kind, .dst = port, .epoch = epoch});
 }
 
-static void nuc_port(struct site *s, enum nuc_kind kind, struct motet_ui port)
+static void nuc_port(struct site *s, enum nuc_kind kind, struct motet_ui port,
+                     bool with_actor)
 {
     struct nuc_out out;
-    struct nuc_in in = {.kind = kind, .now_ns = s->now_ns, .port = port};
+    struct nuc_in in = {
+        .kind = kind, .now_ns = s->now_ns, .port = port, .in = with_actor};
     const enum motet_err err = nucleus_step(s->nucleus, &in, &out);
 
     (void)err; /* STATE: it is not frozen, as after a failure half-way */
@@ -351,11 +353,21 @@ static uint64_t epoch_of(const struct site *s, struct motet_ui port)
     return epoch == 0 ? 1 : epoch;
 }
 
+/* What the ports do, for whoever watches over them (P5). */
+static void log_port(struct site *s, const struct mig_port *p,
+                     enum site_log_kind kind, uint64_t epoch)
+{
+    struct site_log *l = &site_note(s, SITE_LOG, NULL, NULL, NULL)->e.log;
+
+    *l = (struct site_log){.kind = kind, .value = epoch, .port = p->ui};
+}
+
 static void thaw_first(struct site *s, const struct move *m, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
+        log_port(s, &m->ports[i], SITE_LOG_PORT_HERE, m->ports[i].epoch);
         net_port(s, NET_IN_HERE, m->ports[i].ui, m->ports[i].epoch);
-        nuc_port(s, NUC_PORT_THAW, m->ports[i].ui);
+        nuc_port(s, NUC_PORT_THAW, m->ports[i].ui, false);
     }
 }
 
@@ -381,9 +393,11 @@ static enum motet_err freeze_one(struct site *s, const struct move *m,
         .kind = NET_IN_FREEZE, .now_ns = s->now_ns, .dst = p->ui};
     err = netmgr_step(s->netmgr, &in);
     if (err != MOTET_OK) {
-        nuc_port(s, NUC_PORT_THAW, p->ui);
+        nuc_port(s, NUC_PORT_THAW, p->ui, false);
+        return err;
     }
-    return err;
+    log_port(s, p, SITE_LOG_PORT_FROZEN, p->epoch);
+    return MOTET_OK;
 }
 
 static enum motet_err freeze(struct site *s, struct move *m)
@@ -597,19 +611,6 @@ static void on_step(struct site *s, const struct mig_effect *e)
     };
 }
 
-/* What the ports do, for whoever watches over them (P5). */
-static void log_port(struct site *s, const struct mig_port *p, bool here,
-                     uint64_t epoch)
-{
-    struct site_log *l = &site_note(s, SITE_LOG, NULL, NULL, NULL)->e.log;
-
-    *l = (struct site_log){
-        .kind = here ? SITE_LOG_PORT_HERE : SITE_LOG_PORT_AWAY,
-        .value = epoch,
-        .port = p->ui,
-    };
-}
-
 static void on_thaw(struct site *s, const struct mig_effect *e)
 {
     struct move *m = by_xid(s, &e->xid);
@@ -617,8 +618,8 @@ static void on_thaw(struct site *s, const struct mig_effect *e)
     for (uint32_t i = 0; i < e->count; i++) {
         const struct mig_port *p = &e->ports[i];
         net_port(s, NET_IN_HERE, p->ui, p->epoch + e->epoch_plus);
-        log_port(s, p, true, p->epoch + e->epoch_plus);
-        nuc_port(s, NUC_PORT_THAW, p->ui);
+        log_port(s, p, SITE_LOG_PORT_HERE, p->epoch + e->epoch_plus);
+        nuc_port(s, NUC_PORT_THAW, p->ui, false);
     }
     if (m != NULL) {
         actors_thaw(s, m->self);
@@ -639,13 +640,13 @@ static void on_drop(struct site *s, const struct mig_effect *e)
                                      .incarnation = e->incarnation,
                                      .epoch = p->epoch + 1});
         site_settle(s);
-        nuc_port(s, NUC_PORT_DROP, p->ui);
+        nuc_port(s, NUC_PORT_DROP, p->ui, m != NULL && m->self != NULL);
         records_away(s, m != NULL ? &m->groups : &none, p->ui,
                      (struct place_of){.site = e->site,
                                        .incarnation = e->incarnation},
                      p->epoch + 1);
         if (e->err != MOTET_OK) {
-            log_port(s, p, false, p->epoch + 1);
+            log_port(s, p, SITE_LOG_PORT_AWAY, p->epoch + 1);
         }
     }
     if (m != NULL) {
@@ -685,8 +686,8 @@ static void on_activate(struct site *s, const struct mig_effect *e)
     for (uint32_t i = 0; i < e->count; i++) {
         const struct mig_port *p = &e->ports[i];
         net_port(s, NET_IN_HERE, p->ui, p->epoch + e->epoch_plus);
-        log_port(s, p, true, p->epoch + e->epoch_plus);
-        nuc_port(s, NUC_PORT_ACTIVATE, p->ui);
+        log_port(s, p, SITE_LOG_PORT_HERE, p->epoch + e->epoch_plus);
+        nuc_port(s, NUC_PORT_ACTIVATE, p->ui, false);
         records_here(s, p->ui, p->epoch + e->epoch_plus);
     }
     CHECK(a != NULL);
