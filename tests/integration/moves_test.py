@@ -82,7 +82,7 @@ class Moves(lab.LabTest):
         done = [self.lab.finish(one) for one in [*loads, calls]]
         for one in done:
             self.assertEqual(one.code, 0, one)
-        asked = json.loads(done[-1].out.splitlines()[-1])["ok"]
+        asked = json.loads(done[-1].out.splitlines()[-1])["answered"]
 
         got = self.messages(outs)
         sent = [m for m in got if m[2] == "s"]
