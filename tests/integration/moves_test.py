@@ -101,6 +101,30 @@ class Moves(lab.LabTest):
             self.assertGreater(len(self.messages([out])), 100,
                                "each of the three has served")
 
+    def test_senders_move(self):
+        """What a port sends goes on while the port moves, each once."""
+        sink = self.begin("site2", "copies")
+        self.programs["sink"] = self.programs.pop("site2")
+        lab.wait_until(lambda: "copies" in self.ok("group", "list").out)
+        outs = [self.begin("site1", "relay", "copies")]
+        lab.wait_until(lambda: "relay" in self.ok("group", "list").out)
+        outs.append(self.begin("site3", "-", "copies"))
+        self.move_first("relay", "site3")
+        load = self.lab.start("send", "relay", "r", "-s", "site1", "--rate",
+                              "500/s", "-n", "1500", "-d", "10s", "--json")
+        code, out, err = self.move("relay", *(["site1", "site3"] * 15))
+        self.assertEqual((code, err), (0, ""), out)
+        one = self.lab.finish(load)
+        self.assertEqual(one.code, 0, one)
+        lab.wait_until(lambda: len(self.messages([sink])) >= 1500,
+                       seconds=10, what="the copies")
+        for files in (outs, [sink]):
+            got = self.messages(files)
+            self.assertEqual([m[0] for m in got], list(range(1, 1501)))
+            numbers = [struct.unpack("<4sQQ", bytes.fromhex(m[1]))[2]
+                       for m in got]
+            self.assertEqual(sorted(numbers), list(range(1500)))
+
     def test_refusals(self):
         self.counters("shy")
         self.assertEqual(self.move("shy", "nowhere"),
