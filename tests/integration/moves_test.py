@@ -159,9 +159,45 @@ class Moves(lab.LabTest):
             lambda: self.lab.motet("call", "mortal", "x", "-s",
                                    "site3").code in (3, 4),
             what="the end of the name")
-        # Its site is well: another program can take ports there.
+        # Nothing is left of it to be moved; its site is well.
         self.begin("site2")
-        self.assertEqual(self.move("mortal", "site2")[0], 4)
+        code, _, err = self.move("mortal", "site2")
+        self.assertEqual((code, err),
+                         (4, "move_port: the group has no member\n"))
+
+    def test_adopter_dies_in_the_middle(self):
+        """It is killed at any moment of moves to and fro: then the port serves
+        where it was, or is told dead; it is never in between."""
+        self.begin("site1", "middle")
+        lab.wait_until(lambda: self.lab.motet("call", "middle", "x").code == 0,
+                       what="the counter")
+        for pause in (0.02, 0.05, 0.08, 0.13, 0.21):
+            name = f"middle{pause}"
+            self.begin("site3", name)
+            lab.wait_until(
+                lambda n=name: self.lab.motet("call", n, "x").code == 0)
+            adopter = self.programs["site2"] = subprocess.Popen(
+                [EXAMPLES / "moving_counter"], stdout=subprocess.DEVNULL,
+                env={**self.lab.env, "MOTET_SITE": "site2"})
+            self.move_first(name, "site2")
+            self.move_first(name, "site3")
+            mover = subprocess.Popen(
+                [EXAMPLES / "move_port", name, *(["site2", "site3"] * 40)],
+                env=self.lab.env, stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE, text=True)
+            time.sleep(pause)
+            adopter.kill()
+            adopter.wait()
+            _, err = mover.communicate(timeout=20)
+            self.assertTrue(err.startswith("move_port: "), err)
+            self.assertIn(mover.returncode, (4, 5))
+            # Either is final, and known to all at once.
+            codes = [self.lab.motet("call", name, "x", "-s", site).code
+                     for site in SITES]
+            self.assertIn(codes, ([0, 0, 0], [4, 4, 4], [3, 3, 3]), err)
+            self.programs["site3"].kill()
+            self.programs["site3"].wait()
+        self.ok("call", "middle", "x")  # others noticed nothing
 
 
 if __name__ == "__main__":
