@@ -20,7 +20,7 @@ bool peer_frozen(const struct peer *p)
 {
     const struct site *site = peer_site(p);
     return site != NULL && p->attached &&
-           nucleus_actor_leaving(site_nucleus(site), p->actor);
+           nucleus_actor_frozen(site_nucleus(site), p->actor);
 }
 
 static void tell_frozen(struct peer *p, bool on)
