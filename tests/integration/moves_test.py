@@ -162,8 +162,9 @@ class Moves(lab.LabTest):
         # Nothing is left of it to be moved; its site is well.
         self.begin("site2")
         code, _, err = self.move("mortal", "site2")
-        self.assertEqual((code, err),
-                         (4, "move_port: the group has no member\n"))
+        self.assertEqual(code, 4)
+        self.assertIn(err, ("move_port: the group has no member\n",
+                            "move_port: no such port\n"))
 
     def test_adopter_dies_in_the_middle(self):
         """It is killed at any moment of moves to and fro: then the port serves
