@@ -95,6 +95,17 @@ static void tell(struct node *n, enum check_what what, struct motet_ui port)
     world_tell(n->world, &e);
 }
 
+bool owners_here(const struct work *k, struct motet_ui port,
+                 const struct node *node)
+{
+    for (uint32_t i = 0; i < SPOTS && i < k->spots; i++) {
+        if (motet_ui_equal(k->spot[i].ui, port)) {
+            return k->spot[i].node == node;
+        }
+    }
+    return true;
+}
+
 void owners_set(struct work *k, struct motet_ui port, struct motet_ui actor)
 {
     for (uint32_t i = 0; i < SPOTS && i < k->spots; i++) {

@@ -156,6 +156,9 @@ size_t moving_save(const void *state, void *out, size_t size);
 bool moving_restore(void *state, const void *in, size_t size);
 
 /* owners.c */
+/** @return false: it has moved away, and its actor has not heard of it */
+bool owners_here(const struct work *k, struct motet_ui port,
+                 const struct node *node);
 /** The port is that actor's. */
 void owners_set(struct work *k, struct motet_ui port, struct motet_ui actor);
 /** An actor has moved, with what it has. */
