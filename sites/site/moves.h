@@ -58,6 +58,7 @@ struct move_note {
     uint64_t epoch;       /* of it, at its new owner */
     uint32_t ports;
     uint32_t queued;
+    uint32_t dropped; /* was queued, and ended as asked for */
     uint64_t bytes;
     uint32_t asked_by; /* uid */
     uint64_t at_ns[MOVE_TIMES];
