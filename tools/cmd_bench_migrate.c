@@ -64,8 +64,8 @@ struct drained {
     uint64_t ports;
     uint64_t took_ns;
     uint64_t pause_ns;
-    uint64_t memory[5]; /* of the source: before, with the ports, after they
-                         * went, when they are back, without them */
+    uint64_t memory[4]; /* of the source: before, with the ports, when they are
+                         * back, when they are back a second time */
 };
 
 /* ---- the mover, a process of its own ---------------------------------------
@@ -324,13 +324,9 @@ static enum exit_code drain_there_and_back(struct client *c, struct drain *d,
     out->ports = d->ports_moved;
     out->took_ns = d->took_ns;
     out->pause_ns = d->pause_ns;
-    if (code == EXIT_DONE) {
-        code = memory_of(c, d->site, &out->memory[2]);
-    }
-    if (code == EXIT_DONE) {
-        code = bring_back(c, d);
-    }
-    return code;
+    d->ports_moved = 0;
+    d->took_ns = 0;
+    return code == EXIT_DONE ? bring_back(c, d) : code;
 }
 
 static enum exit_code
@@ -351,9 +347,10 @@ run_drain(struct client *c, const struct site_names *names, struct drained *out)
         (code = load_ballast(c, ballast.ui, bench.ports)) == EXIT_DONE &&
         (code = memory_of(c, had, &out->memory[1])) == EXIT_DONE &&
         (code = drain_there_and_back(c, &d, out)) == EXIT_DONE &&
-        (code = memory_of(c, had, &out->memory[3])) == EXIT_DONE &&
-        (code = load_ballast(c, ballast.ui, 0)) == EXIT_DONE) {
-        code = memory_of(c, had, &out->memory[4]);
+        (code = memory_of(c, had, &out->memory[2])) == EXIT_DONE &&
+        (code = drain_there_and_back(c, &d, out)) == EXIT_DONE &&
+        (code = memory_of(c, had, &out->memory[3])) == EXIT_DONE) {
+        code = load_ballast(c, ballast.ui, 0);
     }
     drain_free(&d);
     return code;
@@ -396,15 +393,15 @@ static void print_pauses(const struct pauses *p)
 
 static void print_drained(const struct drained *d)
 {
-    char a[5][UNIT_TEXT_MAX];
+    char a[4][UNIT_TEXT_MAX];
 
     printf("drained   %" PRIu64 " ports of %s in %s, pause %s\n", d->ports,
            d->site, unit_ns(d->took_ns, a[0]), unit_ns(d->pause_ns, a[1]));
-    printf("memory    of %s: %s; with the ports %s; without them %s; back %s; "
-           "ended %s\n",
+    printf("memory    of %s: %s; with the ports %s; gone and back %s; gone and "
+           "back again %s\n",
            d->site, unit_bytes(d->memory[0], a[0]),
            unit_bytes(d->memory[1], a[1]), unit_bytes(d->memory[2], a[2]),
-           unit_bytes(d->memory[3], a[3]), unit_bytes(d->memory[4], a[4]));
+           unit_bytes(d->memory[3], a[3]));
     fflush(stdout);
 }
 
@@ -427,7 +424,7 @@ static bool print_json(const struct pauses *p, const struct drained *d)
                   memory, json_integer((json_int_t)d->memory[i])) == 0);
     }
     json_t *doc = json_pack(
-        "{s:I,s:I,s:o,s:o,s:o,s:{s:I,s:I,s:I,s:I,s:I,s:I,s:I},"
+        "{s:I,s:I,s:o,s:o,s:o,s:{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:s},"
         "s:{s:s,s:I,s:I,s:I,s:o}}",
         "rate_per_s", (json_int_t)bench.rate, "moves",
         (json_int_t)p->move_count, "pause", json_line(&p->source), "seen",
@@ -435,10 +432,10 @@ static bool print_json(const struct pauses *p, const struct drained *d)
         (json_int_t)l->begun, "answered", (json_int_t)l->ok, "lost",
         (json_int_t)l->lost, "duplicated", (json_int_t)l->duplicated,
         "reordered", (json_int_t)l->reordered, "refused",
-        (json_int_t)l->refused, "unknown", (json_int_t)l->maybe, "drain",
-        "site", d->site, "ports", (json_int_t)d->ports, "took_ns",
-        (json_int_t)d->took_ns, "pause_ns", (json_int_t)d->pause_ns,
-        "memory_bytes", memory);
+        (json_int_t)l->refused, "unknown", (json_int_t)l->maybe, "first_error",
+        motet_err_name(l->first_err), "drain", "site", d->site, "ports",
+        (json_int_t)d->ports, "took_ns", (json_int_t)d->took_ns, "pause_ns",
+        (json_int_t)d->pause_ns, "memory_bytes", memory);
     CHECK(doc != NULL);
     return table_json("motet.bench.migrate/1", doc);
 }
