@@ -43,6 +43,7 @@ static void execute(struct check *c, const struct check_event *e,
                       (unsigned long long)e->id, motet_err_name(m->err));
     }
     m->executed = true;
+    m->holder = check_site(c, e->site, e->incarnation);
 }
 
 static void reply(struct check *c, const struct check_event *e,
@@ -88,6 +89,8 @@ void check_on_call(struct check *c, const struct check_event *e)
         m->cancelled = true;
     } else if (e->what == CHECK_EXECUTE) {
         execute(c, e, m);
+    } else if (e->what == CHECK_HOLD) {
+        m->holder = check_site(c, e->site, e->incarnation);
     } else if (e->what == CHECK_REPLY) {
         reply(c, e, m);
     } else if (e->what == CHECK_FORWARD) {
@@ -105,7 +108,7 @@ static void end_call(struct check *c, const struct msg_rec *m)
         if (m->deadline_ns <= c->now_ns) {
             check_in_time(c, m, 4);
         } else if (c->now_ns - m->begin_ns >= c->cfg.settle_ns &&
-                   !m->site->apart) {
+                   !check_apart(m->src)) {
             check_violate(c, 13, m->site->site,
                           "call %llu, made at %llu ms, is still pending",
                           (unsigned long long)id,
@@ -114,7 +117,8 @@ static void end_call(struct check *c, const struct msg_rec *m)
     }
     /* The server that still holds it must know that nobody waits. */
     if (m->executed && !m->replied && !m->let_go && check_alive(m->server) &&
-        !m->server->home->apart && (m->ended || !check_alive(m->src))) {
+        !check_apart(m->server) && m->holder->live && !m->holder->apart &&
+        (m->ended || !check_alive(m->src))) {
         check_violate(c, 4, m->server->home->site,
                       "the server of call %llu never heard that it is over",
                       (unsigned long long)id);

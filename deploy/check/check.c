@@ -23,6 +23,7 @@ static const char *const what_names[CHECK_WHAT_COUNT] = {
     [CHECK_REPLY] = "REPLY",             [CHECK_CANCELLED] = "CANCELLED",
     [CHECK_WATCH_BEGIN] = "WATCH_BEGIN", [CHECK_UNWATCH] = "UNWATCH",
     [CHECK_NEWS] = "NEWS",
+    [CHECK_FROZEN] = "FROZEN",           [CHECK_HOLD] = "HOLD",
 };
 
 static const char *const promise_names[] = {
@@ -148,6 +149,18 @@ bool check_alive(const struct port_rec *p)
     return p->live && p->home != NULL && p->home->live;
 }
 
+bool check_apart(const struct port_rec *p)
+{
+    return p->home != NULL && p->home->apart;
+}
+
+uint64_t check_idle_ns(const struct check *c, const struct port_rec *p)
+{
+    const uint64_t paused_ns =
+        p->home != NULL ? p->home->paused_ns - p->paused_before_ns : 0;
+    return p->idle_ns + paused_ns + (p->frozen ? c->now_ns - p->frozen_ns : 0);
+}
+
 const char *check_ui_text(struct motet_ui ui, char text[TEXT_OF_UI])
 {
     const uint32_t low = (uint32_t)ui.lo;
@@ -225,7 +238,8 @@ static handler *const handlers[CHECK_WHAT_COUNT] = {
     [CHECK_FORWARD] = check_on_call,      [CHECK_REPLY] = check_on_call,
     [CHECK_CANCELLED] = check_on_call,
     [CHECK_WATCH_BEGIN] = check_on_watch, [CHECK_UNWATCH] = check_on_watch,
-    [CHECK_NEWS] = check_on_watch,
+    [CHECK_NEWS] = check_on_watch,        [CHECK_FROZEN] = check_on_port,
+    [CHECK_HOLD] = check_on_call,
 };
 /* clang-format on */
 

@@ -13,8 +13,9 @@
  *
  * Judged here: P1 P2 P3 P4 P5 P7 P8 P9 P13; P10 as far as the content of a
  * message stays what it was. P12 is judged by all of them, when strangers take
- * part in a run; P6 comes with migration (epochs must rise already). P11 and
- * P14 are judged by whoever runs the sites. */
+ * part in a run. P6 is what the others are with ports that move, and that the
+ * epoch of a port rises; that none is left half-way is judged by whoever runs
+ * the sites, as are P11 and P14. */
 
 enum check_what {
     CHECK_SITE_BEGIN = 1, /* a new incarnation runs */
@@ -28,7 +29,10 @@ enum check_what {
     CHECK_UI_ISSUED,      /* port: a UI made here, of any kind */
     CHECK_PORT_BEGIN,     /* port: made here; this counts as UI_ISSUED */
     CHECK_PORT_END,       /* port: about to end; nothing is delivered now */
-    CHECK_OWNER,          /* port, value: epoch; from now on it lives here */
+    CHECK_OWNER,          /* port, value: epoch (0: not known to who reports);
+                           * from now on it lives here */
+    CHECK_FROZEN,         /* port: it moves; delivers nothing, sends nothing,
+                           * hears nothing until the next OWNER */
     CHECK_JOIN,           /* port, peer: group */
     CHECK_LEAVE,          /* port, peer: group */
     CHECK_SEND_BEGIN,     /* id, port, peer, how, co, wait, told, deadline_ns */
@@ -38,6 +42,7 @@ enum check_what {
     CHECK_CALL_END,       /* id, port, err, value: id in the reply */
     CHECK_CALL_CANCEL,    /* id, port: the caller gives up */
     CHECK_EXECUTE,        /* id, port: after DELIVER: it is being served */
+    CHECK_HOLD,           /* id, port: whoever serves it has moved here */
     CHECK_FORWARD,        /* id, port: after DELIVER: handed on */
     CHECK_REPLY,          /* id, port, err: MOTET_OK = taken */
     CHECK_CANCELLED,      /* id, port: the server hears that no reply is owed */

@@ -73,7 +73,14 @@ static void own(struct check *c, const struct check_event *e, uint64_t epoch)
     char text[TEXT_OF_UI];
     struct port_rec *p = check_port(c, e->port);
     struct site_rec *s = check_site(c, e->site, e->incarnation);
-    if (epoch <= p->epoch) {
+    const bool again = p->home == s && p->live; /* it thaws, or is told twice */
+    p->idle_ns = check_idle_ns(c, p);
+    p->paused_before_ns = s->paused_ns;
+    p->frozen = false;
+    p->frozen_ns = c->now_ns;
+    if (epoch == 0 || (again && epoch == p->epoch)) {
+        epoch = p->epoch;
+    } else if (epoch <= p->epoch) {
         check_violate(c, 5, e->site,
                       "epoch %llu of port %s after epoch %llu at site %llx",
                       (unsigned long long)epoch, check_ui_text(e->port, text),
@@ -83,6 +90,14 @@ static void own(struct check *c, const struct check_event *e, uint64_t epoch)
     p->epoch = epoch;
     p->home = s;
     p->live = true;
+}
+
+static void freeze(struct check *c, struct port_rec *p)
+{
+    p->idle_ns = check_idle_ns(c, p);
+    p->paused_before_ns = p->home != NULL ? p->home->paused_ns : 0;
+    p->frozen = true;
+    p->frozen_ns = c->now_ns;
 }
 
 static void join(struct check *c, const struct check_event *e)
@@ -112,6 +127,8 @@ void check_on_port(struct check *c, const struct check_event *e)
         check_port(c, e->port)->live = false;
     } else if (e->what == CHECK_OWNER) {
         own(c, e, e->value);
+    } else if (e->what == CHECK_FROZEN) {
+        freeze(c, check_port(c, e->port));
     } else if (e->what == CHECK_JOIN) {
         join(c, e);
     }

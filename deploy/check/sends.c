@@ -21,7 +21,7 @@ struct msg_rec *check_begin_msg(struct check *c, const struct check_event *e)
     m->order = ++m->src->sent;
     m->begin_ns = e->now_ns;
     m->deadline_ns = e->deadline_ns;
-    m->paused_before_ns = m->site->paused_ns;
+    m->idle_before_ns = check_idle_ns(c, m->src);
     m->how = e->how;
     m->to_group = ui_is_group(e->peer);
     m->wait = e->wait;
@@ -48,8 +48,8 @@ void check_in_time(struct check *c, const struct msg_rec *m, int promise)
     if (m->deadline_ns == UINT64_MAX) {
         return;
     }
-    const uint64_t paused_ns = m->site->paused_ns - m->paused_before_ns;
-    const uint64_t latest = m->deadline_ns + c->cfg.late_ns + paused_ns;
+    const uint64_t idle_ns = check_idle_ns(c, m->src) - m->idle_before_ns;
+    const uint64_t latest = m->deadline_ns + c->cfg.late_ns + idle_ns;
     const uint64_t end = m->ended ? m->end_ns : c->now_ns;
     if (end > latest) {
         check_violate(
@@ -292,7 +292,7 @@ static void end_message(struct check *c, const struct msg_rec *m)
         }
         if (due) {
             check_in_time(c, m, 1);
-        } else if (settled && !m->site->apart) {
+        } else if (settled && !check_apart(m->src)) {
             check_violate(c, 13, m->site->site,
                           "message %llu, sent at %llu ms, is still pending",
                           (unsigned long long)m->id,

@@ -37,6 +37,10 @@ struct port_rec {
     struct site_rec *home; /* NULL: never made in this history */
     bool live;
     uint64_t epoch;
+    bool frozen;
+    uint64_t frozen_ns;        /* since */
+    uint64_t paused_before_ns; /* of `home`, when it became that */
+    uint64_t idle_ns; /* it could not run before: frozen, or on paused sites */
     uint64_t sent; /* messages sent from here: the order of its flows */
     struct join_rec *joined; /* of a group: who ever joined */
     struct port_rec *next;
@@ -77,7 +81,7 @@ struct msg_rec {
     uint64_t begin_ns;
     uint64_t deadline_ns;
     uint64_t end_ns;
-    uint64_t paused_before_ns; /* of its site, when it began */
+    uint64_t idle_before_ns; /* of its port, when it began */
     enum motet_err err;
     enum motet_mode how;
     bool is_call, to_group, wait, told;
@@ -87,6 +91,7 @@ struct msg_rec {
     uint64_t delivered_ns; /* first */
     /* Of a call. */
     struct port_rec *server; /* where it was delivered last */
+    struct site_rec *holder; /* where whoever serves it is */
     bool executed, replied, let_go;
 };
 
@@ -106,6 +111,7 @@ struct watch_rec {
 /* A watching port has heard the end of a subject. */
 struct dead_rec {
     struct record_head head;
+    uint64_t site;
     uint32_t incarnation; /* of a site: this and earlier ones are dead */
 };
 
@@ -151,6 +157,10 @@ struct flow_rec *check_flow(struct check *c, struct port_rec *src,
 
 /** Whether the port exists, on a site that runs. */
 bool check_alive(const struct port_rec *p);
+/** Whether its site is cut off for ever. */
+bool check_apart(const struct port_rec *p);
+/** For how long it could not run until now: frozen, or on paused sites. */
+uint64_t check_idle_ns(const struct check *c, const struct port_rec *p);
 
 __attribute__((format(printf, 4, 5))) void
 check_violate(struct check *c, int promise, uint64_t site, const char *format,

@@ -38,13 +38,18 @@ static void mark_dead(struct check *c, const struct watch_rec *w,
 {
     const bool of_port =
         news == MOTET_NEWS_CLOSED || news == MOTET_NEWS_CRASHED;
-    const uint32_t incarnation = of_port ? UINT32_MAX : w->met_incarnation;
+    const struct site_rec *home = w->subject->home;
+    const bool moved = home != NULL && home->site != ui_site(w->subject->ui);
+    const uint32_t incarnation = of_port ? UINT32_MAX
+                                 : moved ? home->incarnation
+                                         : w->met_incarnation;
     struct dead_rec *d = map_get(&c->dead, w->port->index, w->subject->index);
     if (d == NULL) {
         d = check_record(c, sizeof *d);
         check_index(&c->dead, w->port->index, w->subject->index, d);
     }
-    if (incarnation > d->incarnation) {
+    if (incarnation > d->incarnation || of_port || moved) {
+        d->site = moved ? home->site : ui_site(w->subject->ui);
         d->incarnation = incarnation;
     }
 }
@@ -115,7 +120,8 @@ void check_news_order(struct check *c, const struct port_rec *src,
     if (d == NULL && of_home != NULL) {
         d = map_get(&c->dead, dst->index, of_home->index);
     }
-    if (d != NULL && src->home->incarnation <= d->incarnation) {
+    if (d != NULL && (d->site == src->home->site || d->incarnation == UINT32_MAX) &&
+        src->home->incarnation <= d->incarnation) {
         check_violate(c, 7, site, "message %llu comes from %s after its end",
                       (unsigned long long)id, check_ui_text(src->ui, text));
     }
@@ -145,7 +151,8 @@ void check_end_watches(struct check *c)
 {
     char text[TEXT_OF_UI];
     for (const struct watch_rec *w = c->all_watches; w != NULL; w = w->next) {
-        if (w->ended || w->stopped || !check_alive(w->port) || w->site->apart ||
+        if (w->ended || w->stopped || !check_alive(w->port) ||
+            check_apart(w->port) ||
             !is_gone(c, w) || c->now_ns - w->begin_ns < c->cfg.settle_ns) {
             continue;
         }

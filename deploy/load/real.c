@@ -301,6 +301,7 @@ void worker_settle(struct worker *k, const char *args)
 {
     k->work = load->work;
     k->node = &load->world.node[0];
+    k->home = k->node;
     k->number = (uint32_t)strtoul(args, NULL, 10);
 }
 

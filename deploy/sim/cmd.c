@@ -18,9 +18,11 @@ enum {
     OPT_TWICE,
     OPT_JSON,
     OPT_PRESET,
+    OPT_WORKLOAD,
     OPT_FAIL_FAST,
     OPT_ANYWAY,
     OPT_TRACE,
+    OPT_RECORDS,
     OPT_HASH,
     OPT_SCENARIO,
     OPT_ACTOR,
@@ -43,6 +45,8 @@ static const struct argp_option options[] = {
     {"json", OPT_JSON, 0, 0, "the result as JSON on stdout", 1},
     {0, 0, 0, 0, "replay:", 2},
     {"trace", OPT_TRACE, 0, 0, "print what happens, a column per site", 2},
+    {"records", OPT_RECORDS, 0, 0,
+     "with --trace: what each site notes of itself, too", 2},
     {"anyway", OPT_ANYWAY, 0, 0, "although this is not that commit", 2},
     {"hash", OPT_HASH, "H", 0, "the trace hash that must come out", 2},
     {0, 0, 0, 0, "shrink:", 3},
@@ -54,6 +58,8 @@ static const struct argp_option options[] = {
      "an actor of your own on each site; with arguments: FILE.so:ARGS", 4},
     {"preset", OPT_PRESET, "NAME", 0,
      "swarm, calm, lossy, deaths, tight; swarm", 4},
+    {"workload", OPT_WORKLOAD, "NAME", 0,
+     "messages; migrate: ports and actors move as well", 4},
     {"sites", OPT_SITES, "N", 0, "sites, 2 to 32; drawn from 3 to 7", 4},
     {"for", OPT_FOR, "T", 0, "length of faults and load: 30s, 10m", 4},
     {0},
@@ -128,6 +134,17 @@ static bool read_preset(const char *text, enum sim_preset *preset)
     return false;
 }
 
+static bool read_workload(const char *text, enum sim_workload *workload)
+{
+    for (uint32_t i = 0; i < SIM_WORKLOAD_COUNT; i++) {
+        if (strcmp(text, sim_workload_name((enum sim_workload)i)) == 0) {
+            *workload = (enum sim_workload)i;
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool read_small(const char *text, uint32_t low, uint32_t high,
                        uint32_t *value)
 {
@@ -170,6 +187,9 @@ static error_t parse(int key, char *text, struct argp_state *state)
     case OPT_PRESET:
         ok = read_preset(text, &r->opt.preset);
         break;
+    case OPT_WORKLOAD:
+        ok = read_workload(text, &r->opt.workload);
+        break;
     case OPT_HASH:
         ok = read_hash(text, r);
         break;
@@ -202,6 +222,9 @@ static error_t parse(int key, char *text, struct argp_state *state)
         break;
     case OPT_TRACE:
         r->opt.trace = stdout;
+        break;
+    case OPT_RECORDS:
+        r->opt.records = true;
         break;
     case ARGP_KEY_ARG:
         if (a->verb == NULL) {
@@ -332,6 +355,7 @@ int sim_command(int argc, char **argv)
         "Examples:\n"
         "  sim run --seeds 1000 --jobs 2\n"
         "  sim run --seeds 1..50 --preset tight --sites 3\n"
+        "  sim run --seeds 200 --workload migrate\n"
         "  sim run --seeds 200 --actor ./my-actor.so\n"
         "  sim replay 17@1f3c9d0 --trace\n"
         "  sim shrink 17@1f3c9d0\n\n"

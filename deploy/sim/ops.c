@@ -70,7 +70,7 @@ void ops_open_port(struct motet_self *self, struct worker *k, uint32_t index)
         .ui = cap.ui, .node = k->node, .life = k->node->life, .live = true};
 }
 
-static void forget_spot(struct work *work, struct motet_ui ui)
+void ops_forget_spot(struct work *work, struct motet_ui ui)
 {
     for (uint32_t i = 0; i < SPOTS; i++) {
         if (motet_ui_equal(work->spot[i].ui, ui)) {
@@ -79,16 +79,21 @@ static void forget_spot(struct work *work, struct motet_ui ui)
     }
 }
 
+void ops_forget_again(struct worker *k, struct motet_ui port)
+{
+    for (uint32_t i = 0; i < AGAIN_MAX; i++) {
+        if (motet_ui_equal(k->again[i].port, port)) {
+            k->again[i] = (struct my_again){0};
+        }
+    }
+}
+
 static void end_port(struct worker *k, struct my_port *p)
 {
     const struct check_event e = worker_event(k, CHECK_PORT_END, p->ui);
     worker_feed(k, &e);
-    forget_spot(k->work, p->ui);
-    for (uint32_t i = 0; i < AGAIN_MAX; i++) {
-        if (motet_ui_equal(k->again[i].port, p->ui)) {
-            k->again[i] = (struct my_again){0};
-        }
-    }
+    ops_forget_spot(k->work, p->ui);
+    ops_forget_again(k, p->ui);
     *p = (struct my_port){0};
 }
 
@@ -344,6 +349,7 @@ static bool call(struct motet_self *self, struct worker *k,
     }
     slot->id = e->id;
     slot->port = e->port;
+    moving_note(k->work, CHECK_CALL_BEGIN, e->port, slot->call, e->id);
     return true;
 }
 
@@ -386,6 +392,16 @@ static void op_cancel(struct motet_self *self, struct worker *k)
     (void)!motet_actor_cancel(self, c->call);
 }
 
+static bool is_mine(const struct worker *k, struct motet_ui port)
+{
+    for (uint32_t i = 0; i < PORTS_MAX; i++) {
+        if (motet_ui_equal(k->port[i].ui, port)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void ops_answer_one(struct motet_self *self, struct worker *k,
                     struct my_held *h)
 {
@@ -396,7 +412,12 @@ void ops_answer_one(struct motet_self *self, struct worker *k,
     e.id = h->id;
     e.err = motet_actor_reply(self, h->held, &out);
     worker_feed(k, &e);
-    if (e.err == MOTET_OK) {
+    if (e.err == MOTET_OK ||
+        (e.err == MOTET_E_STATE && !is_mine(k, h->port))) {
+        if (e.err != MOTET_OK) { /* nobody tells who does not own its port */
+            e.what = CHECK_CANCELLED;
+            worker_feed(k, &e);
+        }
         *h = (struct my_held){0};
     } else if (e.err == MOTET_E_STATE) {
         h->over = true;
@@ -458,6 +479,7 @@ static void op_watch(struct motet_self *self, struct worker *k)
     x->id = e.id;
     x->port = p->ui;
     x->subject = subject;
+    moving_note(k->work, CHECK_WATCH_BEGIN, p->ui, x->watch, e.id);
     worker_feed(k, &e);
 }
 
@@ -467,7 +489,9 @@ static void op_watch(struct motet_self *self, struct worker *k)
 void ops_random(struct motet_self *self, struct worker *k)
 {
     const uint64_t draw = below(self, 1000);
-    if (draw < 480) {
+    if (k->work->moving && below(self, 20) == 0) {
+        ops_move(self, k);
+    } else if (draw < 480) {
         op_send(self, k);
     } else if (draw < 780) {
         op_call(self, k);

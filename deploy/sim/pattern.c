@@ -10,6 +10,7 @@ struct work *work_new(struct world *w)
     CHECK(k != NULL);
     k->world = w;
     k->mortal = true;
+    map_init(&k->known, &w->mem, 1);
     k->pattern = mem_alloc(&w->mem, size);
     CHECK(k->pattern != NULL);
     struct prng p;
@@ -23,6 +24,7 @@ struct work *work_new(struct world *w)
 void work_free(struct work *k)
 {
     struct world *w = k->world;
+    map_fini(&k->known);
     mem_free(&w->mem, k->pattern, BODY_MAX + PATTERN_SHIFT);
     mem_free(&w->mem, k, sizeof *k);
 }

@@ -65,6 +65,10 @@ static void print_options(FILE *out, const struct runs *r)
         (void)fprintf(out, " --scenario %s", r->scenario);
         return;
     }
+    if (r->opt.workload != SIM_MESSAGES) {
+        (void)fprintf(out, " --workload %s",
+                      sim_workload_name(r->opt.workload));
+    }
     if (r->opt.preset != SIM_SWARM) {
         (void)fprintf(out, " --preset %s", sim_preset_name(r->opt.preset));
     }

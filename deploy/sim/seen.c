@@ -87,7 +87,13 @@ void seen_trace(struct node *n)
         n->traced = t->count - TRACE_RING; /* the older ones are gone */
     }
     for (; n->traced < t->count; n->traced++) {
-        const uint32_t what = n->ring[n->traced % TRACE_RING].what;
+        const struct trace_record *r = &n->ring[n->traced % TRACE_RING];
+        const uint32_t what = r->what;
+        if (n->world->opt->records) {
+            world_trace(n->world, n, '-', "%s %s %x %llx %llx", n->name,
+                        trace_name((enum trace_what)what), r->extra,
+                        (unsigned long long)r->a, (unsigned long long)r->b);
+        }
         count(n->world, what < TRACE_COUNT ? by_trace[what] : 0);
     }
 }

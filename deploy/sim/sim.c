@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "nucleus/base/hash.h"
-#include "world.h"
+#include "work.h"
 
 enum { MESSAGE_MAX = (1 << 20) + MOTET_ANNEX_MAX }; /* of the load, bytes */
 
@@ -33,6 +33,13 @@ static const char *const preset_names[SIM_PRESET_COUNT] = {
 const char *sim_preset_name(enum sim_preset preset)
 {
     return (size_t)preset < SIM_PRESET_COUNT ? preset_names[preset] : NULL;
+}
+
+const char *sim_workload_name(enum sim_workload workload)
+{
+    static const char *const names[SIM_WORKLOAD_COUNT] = {"messages",
+                                                          "migrate"};
+    return (size_t)workload < SIM_WORKLOAD_COUNT ? names[workload] : NULL;
 }
 
 void sim_of_scenario(const struct scenario *s, struct sim_options *opt)
@@ -87,6 +94,7 @@ static void init_world(struct world *w, uint64_t seed)
     }
     w->check = check_new(&cfg);
     w->work = work_new(w);
+    w->work->moving = opt->workload == SIM_MIGRATE;
     net_init(w);
     faults_draw(w, hash_fold(seed, opt->preset + 200));
 }
@@ -146,6 +154,7 @@ static void inspect_port(struct world *w, struct node *n, struct motet_ui port)
 
 static void inspect(struct world *w)
 {
+    moving_inspect(w, false);
     for (uint32_t i = 0; i < w->node_count; i++) {
         struct node *n = &w->node[i];
         struct motet_ui port = {0};
@@ -313,6 +322,7 @@ static void play(struct world *w)
     }
     if (w->opt->plugin == NULL) {
         work_judge(w->work);
+        moving_inspect(w, true);
     }
     user_look(w, MOTET_SETTLED);
     say_phase(w, 2);

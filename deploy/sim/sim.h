@@ -29,11 +29,20 @@ enum sim_preset {
     SIM_PRESET_COUNT
 };
 
+/* What the actors do. */
+enum sim_workload {
+    SIM_MESSAGES, /* send, call, forward, watch, join ... */
+    SIM_MIGRATE,  /* the same, and their ports move, alone or with them */
+    SIM_WORKLOAD_COUNT
+};
+
 struct sim_options {
     enum sim_preset preset;
+    enum sim_workload workload;
     uint32_t sites;  /* 2 .. SIM_SITES_MAX; 0 = drawn, 3 to 7 */
     uint64_t for_ns; /* of faults and load; 0 = drawn, 20 to 60 s */
     FILE *trace;     /* what happens, a line each; NULL = nothing */
+    bool records; /* what the sites note of themselves, too */
     const struct scenario *scenario;   /* NULL: sites and faults are drawn */
     const struct chaos_faults *faults; /* NULL: as drawn; else these instead */
     struct chaos_faults *drawn; /* NULL, or gives the faults: chaos_free() */
@@ -88,6 +97,9 @@ void sim_plan(uint64_t seed, const struct sim_options *opt, uint32_t *sites,
 
 /** "swarm", "calm" ...; NULL outside the list. Static. */
 const char *sim_preset_name(enum sim_preset preset);
+
+/** "messages", "migrate"; NULL outside the list. Static. */
+const char *sim_workload_name(enum sim_workload workload);
 
 /** The options of a scenario: its sites, its length, its network. Borrows it.
  */

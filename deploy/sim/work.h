@@ -14,6 +14,7 @@ enum {
     CALLS_MAX = 16,
     WATCHES_MAX = 8,
     AGAIN_MAX = 8,
+    WORKER_NAME_SIZE = 24,
     SPOTS = 256, /* ports remembered, as targets */
     GROUPS = 4,  /* static: g0, g1, ... */
     DYNAMIC_GROUPS = 8,
@@ -37,10 +38,13 @@ struct work {
     uint32_t dynamics; /* ever */
     bool draining;
     bool probing;
+    bool moving; /* ports move */
     bool mortal; /* an actor may end itself: it will be started anew */
     enum manner manner[NODES_MAX];
     bool answered[NODES_MAX][NODES_MAX]; /* from, to */
-    bool gone[NODES_MAX][WORKERS_MAX];   /* ended itself */
+    bool gone[NODES_MAX][WORKERS_MAX];   /* ended itself, where it began */
+    struct map known; /* numbers of calls and watches: who made them may not be
+                       * whoever hears of them, when ports move */
     uint8_t *pattern;                    /* BODY_MAX + PATTERN_SHIFT bytes */
 };
 
@@ -79,9 +83,12 @@ struct my_again {
 
 struct worker {
     struct work *work;
-    struct node *node;
+    struct node *node; /* where it is */
+    struct node *home; /* where it began */
     uint32_t number;
     struct motet_ui ui;
+    uint64_t asked;   /* call by which it asked for a move, 0: none */
+    uint64_t move;    /* the last one that was begun */
     struct my_port port[PORTS_MAX];
     struct my_held held[HELD_MAX];
     struct my_call call[CALLS_MAX];
@@ -110,6 +117,10 @@ bool worker_read(const struct worker *k, const struct motet_view *v,
 
 bool ui_is_zero(struct motet_ui ui);
 
+/** The name of a worker, by where it began. */
+const char *worker_name(uint32_t home, uint32_t number,
+                        char name[WORKER_NAME_SIZE]);
+
 /* workload.c; with real processes deploy/load */
 /** Where this worker is: work, node and number, from the arguments it was
  * started with. */
@@ -119,7 +130,33 @@ void worker_settle(struct worker *k, const char *args);
  * for without end. */
 bool ops_heard_of(const struct worker *k, struct motet_ui port);
 
+/* moving.c: with --workload migrate */
+/** Moves a port, or the worker, or gives up its last move. */
+void ops_move(struct motet_self *self, struct worker *k);
+/** The answer to such a call. @return false: it was another call */
+bool moving_answer(struct worker *k, const struct motet_event *event);
+/** Notes the number of a call or a watch (what) of a port. */
+void moving_note(struct work *work, enum check_what what, struct motet_ui port,
+                 uint64_t id, uint64_t number);
+/** @return the number; 0: not known */
+uint64_t moving_recall(const struct work *work, enum check_what what,
+                       struct motet_ui port, uint64_t id);
+/** Its functions run on another site than before: says where. */
+void moving_arrived(struct motet_self *self, struct worker *k);
+bool moving_adopt(struct motet_self *self, void *state, struct motet_ui port);
+void moving_adopted(struct motet_self *self, struct worker *k,
+                    const struct motet_event *event);
+void moving_moved(struct worker *k, struct motet_ui port);
+size_t moving_save(const void *state, void *out, size_t size);
+bool moving_restore(void *state, const void *in, size_t size);
+
+/** P5: no port lives on two sites. `last`: and each that should live does, and
+ * none is half-way (P6). */
+void moving_inspect(struct world *w, bool last);
+
 /* ops.c */
+void ops_forget_spot(struct work *work, struct motet_ui port);
+void ops_forget_again(struct worker *k, struct motet_ui port);
 void ops_open_port(struct motet_self *self, struct worker *k, uint32_t index);
 /** One operation, drawn. */
 void ops_random(struct motet_self *self, struct worker *k);

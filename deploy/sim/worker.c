@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <string.h>
 
 #include "nucleus/base/cursor.h"
@@ -78,6 +79,13 @@ bool worker_read(const struct worker *k, const struct motet_view *v,
     return label->size == 0 ||
            memcmp(v->body, k->work->pattern + label->id % PATTERN_SHIFT,
                   label->size) == 0;
+}
+
+const char *worker_name(uint32_t home, uint32_t number,
+                        char name[WORKER_NAME_SIZE])
+{
+    (void)snprintf(name, WORKER_NAME_SIZE, "worker%u.%u", number, home);
+    return name;
 }
 
 static void again(struct motet_self *self, struct worker *k)
@@ -172,6 +180,7 @@ static void on_message(struct motet_self *self, void *state,
 {
     struct worker *k = state;
     struct label label = {0};
+    moving_arrived(self, k);
     struct check_event e = worker_event(k, CHECK_DELIVER, view->port);
     e.broken = !worker_read(k, view, &label);
     e.id = label.id;
@@ -186,17 +195,19 @@ static void on_call_done(struct worker *k, const struct motet_event *event)
 {
     struct check_event e = worker_event(k, CHECK_CALL_END, event->port);
     e.err = event->err;
+    if (moving_answer(k, event)) {
+        return;
+    }
+    e.id = moving_recall(k->work, CHECK_CALL_BEGIN, event->port, event->call);
+    struct label label = {0};
+    if (event->reply != NULL && worker_read(k, event->reply, &label)) {
+        e.value = label.id;
+    }
     for (uint32_t i = 0; i < CALLS_MAX; i++) {
         struct my_call *c = &k->call[i];
         if (c->call != event->call || c->call == 0) {
             continue;
         }
-        struct label label = {0};
-        if (event->reply != NULL && worker_read(k, event->reply, &label)) {
-            e.value = label.id;
-        }
-        e.id = c->id;
-        e.port = c->port;
         if (c->probe != 0 && event->err == MOTET_OK) {
             k->work->answered[k->node->index][c->probe - 1] = true;
         }
@@ -211,13 +222,12 @@ static void on_news(struct worker *k, const struct motet_event *event)
     struct check_event e = worker_event(k, CHECK_NEWS, event->port);
     e.peer = event->subject;
     e.news = event->news;
+    e.id = moving_recall(k->work, CHECK_WATCH_BEGIN, event->port, event->watch);
     for (uint32_t i = 0; i < WATCHES_MAX; i++) {
         struct my_watch *x = &k->watch[i];
         if (x->watch != event->watch || x->watch == 0) {
             continue;
         }
-        e.id = x->id;
-        e.port = x->port;
         if (event->news <= MOTET_NEWS_LEFT) {
             *x = (struct my_watch){0};
         }
@@ -265,8 +275,8 @@ static void on_event(struct motet_self *self, void *state,
                      const struct motet_event *event)
 {
     struct worker *k = state;
+    moving_arrived(self, k);
     struct check_event e = worker_event(k, CHECK_SEND_END, event->port);
-    (void)self;
     switch (event->kind) {
     case MOTET_EVENT_SENT:
         e.id = event->token;
@@ -290,7 +300,10 @@ static void on_event(struct motet_self *self, void *state,
         on_port_gone(k, event);
         break;
     case MOTET_EVENT_PORT_ADOPTED:
+        moving_adopted(self, k, event);
+        break;
     case MOTET_EVENT_PORT_MOVED:
+        moving_moved(k, event->port);
         break;
     default:
         CHECK(event->kind == MOTET_EVENT_SENT);
@@ -302,6 +315,7 @@ static void on_timer(struct motet_self *self, void *state, uint64_t timer)
     struct worker *k = state;
     const bool all = k->work->draining;
     CHECK(timer == TIMER_OP);
+    moving_arrived(self, k);
     ops_enable(self, k, all);
     ops_answer(self, k, all);
     if (!all) {
@@ -315,7 +329,7 @@ static void on_timer(struct motet_self *self, void *state, uint64_t timer)
 static void on_stop(struct motet_self *self, void *state)
 {
     struct worker *k = state;
-    (void)self;
+    moving_arrived(self, k);
     for (uint32_t i = 0; i < PORTS_MAX; i++) {
         if (!ui_is_zero(k->port[i].ui)) {
             const struct check_event e =
@@ -323,7 +337,9 @@ static void on_stop(struct motet_self *self, void *state)
             worker_feed(k, &e);
         }
     }
-    k->work->gone[k->node->index][k->number] = true;
+    if (k->node == k->home) {
+        k->work->gone[k->node->index][k->number] = true;
+    }
 }
 
 const struct motet_supervisor worker_table = {
@@ -334,4 +350,7 @@ const struct motet_supervisor worker_table = {
     .on_event = on_event,
     .on_timer = on_timer,
     .on_stop = on_stop,
+    .save = moving_save,
+    .restore = moving_restore,
+    .on_adopt = moving_adopt,
 };

@@ -1,15 +1,16 @@
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "nucleus/base/ui.h"
 #include "work.h"
 
 static void spawn(struct work *k, struct node *n, uint32_t number)
 {
-    char name[24];
+    char name[WORKER_NAME_SIZE];
     char args[64];
     const struct plugin *user = k->world->opt->plugin;
-    (void)snprintf(name, sizeof name, "worker%u", number);
+    (void)worker_name(n->index, number, name);
     if (user != NULL) { /* one on each site */
         if (number == 0) {
             k->gone[n->index][0] = site_spawn(n->site, user->table, "user",
@@ -42,6 +43,23 @@ void work_respawn(struct work *k, struct node *n)
     }
 }
 
+const struct motet_supervisor *work_kind(void *ctx, const char *name)
+{
+    (void)ctx;
+    return strcmp(name, worker_table.name) == 0 ? &worker_table : NULL;
+}
+
+void work_port(struct work *k, struct node *n, struct motet_ui port, bool here)
+{
+    for (uint32_t i = 0; i < SPOTS; i++) {
+        struct spot *s = &k->spot[i];
+        if (here && motet_ui_equal(s->ui, port)) {
+            s->node = n;
+            s->life = n->life;
+        }
+    }
+}
+
 void work_drain(struct work *k)
 {
     k->draining = true;
@@ -65,11 +83,12 @@ static bool is_live_port(const struct work *k, struct motet_ui ui)
 }
 
 /* AGAIN was said of a port that lives: there must have been room since. */
-static void judge_again(struct work *k, struct node *n, uint32_t number)
+static void judge_again(struct work *k, struct node *n, uint32_t home,
+                        uint32_t number)
 {
-    char name[24];
-    (void)snprintf(name, sizeof name, "worker%u", number);
-    const struct worker *worker = site_actor_state(n->site, name);
+    char name[WORKER_NAME_SIZE];
+    const struct worker *worker =
+        site_actor_state(n->site, worker_name(home, number, name));
     for (uint32_t i = 0; worker != NULL && i < AGAIN_MAX; i++) {
         if (!ui_is_zero(worker->again[i].port) &&
             is_live_port(k, worker->again[i].dest)) {
@@ -90,7 +109,9 @@ void work_judge(struct work *k)
             continue;
         }
         for (uint32_t number = 0; number < w->tuning.actors; number++) {
-            judge_again(k, from, number);
+            for (uint32_t home = 0; home < w->node_count; home++) {
+                judge_again(k, from, home, number);
+            }
         }
         for (uint32_t j = 0; j < w->node_count; j++) {
             if (j == i || w->node[j].apart || k->answered[i][j]) {
@@ -115,6 +136,7 @@ void worker_settle(struct worker *k, const char *args)
     const uint64_t node = strtoull(at, &at, 16);
     k->number = (uint32_t)strtoull(at, &at, 16);
     k->node = &k->work->world->node[node];
+    k->home = k->node;
 }
 
 bool ops_heard_of(const struct worker *k, struct motet_ui port)

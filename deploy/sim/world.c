@@ -204,6 +204,7 @@ void node_boot(struct node *n)
     cfg.secret[1] = prng_next(&w->chance);
     cfg.insecure = w->tuning.insecure;
     seeds_of(n, &cfg);
+    cfg.actor_kind = work_kind;
     if (n->ring == NULL) {
         n->ring = world_alloc(w, TRACE_RING * sizeof *n->ring);
     }
@@ -265,7 +266,7 @@ static void log_line(struct node *n, const struct site_log *l)
     static const char *const kinds[] = {
         "?",           "session up", "session down", "member", "refused a peer",
         "was refused", "stranger",   "rebirth",      "actor",  "stall",
-        "move",        "port here",  "port away",
+        "move",        "port frozen", "port here", "port away",
     };
     static const char *const states[] = {"", " alive", " suspect", " dead",
                                          " left"};
@@ -274,6 +275,30 @@ static void log_line(struct node *n, const struct site_log *l)
     world_trace(n->world, n, '*', "%s: %s%s %s %s %s", n->name, kinds[kind],
                 l->kind == SITE_LOG_MEMBER ? states[state] : "", l->name,
                 l->err != MOTET_OK ? motet_err_name(l->err) : "", l->detail);
+}
+
+/* Where a port lives, for the checker. */
+static void world_port(struct node *n, const struct site_log *l)
+{
+    const enum check_what what = l->kind == SITE_LOG_PORT_FROZEN ? CHECK_FROZEN
+                                 : l->kind == SITE_LOG_PORT_HERE ? CHECK_OWNER
+                                 : l->kind == SITE_LOG_PORT_AWAY
+                                     ? CHECK_PORT_END
+                                     : CHECK_WHAT_COUNT;
+    if (what == CHECK_WHAT_COUNT || n->is_twin) {
+        return;
+    }
+    const struct check_event e = {
+        .now_ns = n->world->now_ns,
+        .what = what,
+        .site = n->id,
+        .incarnation = n->incarnation,
+        .port = l->port,
+        .value = l->value,
+    };
+    world_trace(n->world, n, '*', "%s port %x, epoch %llu", check_what_name(what), (unsigned)l->port.lo, (unsigned long long)l->value);
+    world_tell(n->world, &e);
+    work_port(n->world->work, n, l->port, what == CHECK_OWNER);
 }
 
 static void take_effects(struct node *n)
@@ -292,6 +317,7 @@ static void take_effects(struct node *n)
             break;
         case SITE_LOG:
             log_line(n, &e->log);
+            world_port(n, &e->log);
             break;
         case SITE_REBIRTH:
             n->reborn = e->incarnation > 0 ? e->incarnation : 1;

@@ -18,6 +18,7 @@
  *   workload.c  the actors on the sites, as a whole (work.h)
  *   worker.c    what an actor does when something comes
  *   ops.c       what it does of its own accord
+ *   moving.c    and with ports that move
  *   user.c      the user's own actor instead, and its invariants
  *   seen.c      which rare paths were reached
  *   sim.c       one run from its seed to its report */
@@ -306,6 +307,10 @@ void work_free(struct work *k);
 void work_spawn(struct work *k, struct node *n);
 /** Starts anew those that have ended themselves. */
 void work_respawn(struct work *k, struct node *n);
+/** The kinds of actors that a site can make when one comes. */
+const struct motet_supervisor *work_kind(void *ctx, const char *name);
+/** The port lives there, or does not live for a while. */
+void work_port(struct work *k, struct node *n, struct motet_ui port, bool here);
 /** Asks the invariants of the user's actor, if there are any, and accuses. */
 void user_look(struct world *w, enum motet_when when);
 

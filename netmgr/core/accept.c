@@ -185,6 +185,7 @@ static struct place_of about(const struct netmgr *n, const struct msg *m)
 static void offer(struct netmgr *n, struct rflow *r, const struct net_data *d,
                   struct buf *data)
 {
+    CHECK(n->offered == NULL);
     struct net_effect *e = effect_push(n, NET_OFFER);
     e->flow = rflow_id(n, r);
     e->src = r->src;

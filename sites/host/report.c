@@ -66,6 +66,7 @@ void report_log(struct log *l, const struct site_log *w)
                  (unsigned long long)(w->value / 1000000));
         break;
     case SITE_LOG_MOVE:
+    case SITE_LOG_PORT_FROZEN:
     case SITE_LOG_PORT_HERE:
         break; /* for checkers; who wants to know asks the control port */
     case SITE_LOG_PORT_AWAY:

@@ -113,6 +113,7 @@ struct site {
     struct list actors;
     struct map actor_by_ui;
     struct deadlines timers;
+    struct ring looped; /* struct net_effect: frames for ourselves */
     struct ring events; /* struct actor_event */
     uint32_t starting;  /* actors whose on_start has not run */
     uint32_t ending;    /* actors that asked to end */
@@ -182,6 +183,8 @@ void site_directory_gone(struct site *s, uint64_t site, uint32_t incarnation);
 /** A nucleus operation for an actor, settled. */
 enum motet_err site_nuc(struct site *s, struct nuc_in *in, struct nuc_out *out);
 /** A note to be given out: strings may be NULL. */
+/** Drops frames for ourselves that were not fed yet. */
+void loop_fini(struct site *s);
 struct site_note *site_note(struct site *s, enum site_effect_kind kind,
                             const char *name, const char *addr,
                             const char *detail);

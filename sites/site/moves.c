@@ -351,9 +351,19 @@ static uint64_t epoch_of(const struct site *s, struct motet_ui port)
     return epoch == 0 ? 1 : epoch;
 }
 
+/* What the ports do, for whoever watches over them (P5). */
+static void log_port(struct site *s, const struct mig_port *p,
+                     enum site_log_kind kind, uint64_t epoch)
+{
+    struct site_log *l = &site_note(s, SITE_LOG, NULL, NULL, NULL)->e.log;
+
+    *l = (struct site_log){.kind = kind, .value = epoch, .port = p->ui};
+}
+
 static void thaw_first(struct site *s, const struct move *m, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
+        log_port(s, &m->ports[i], SITE_LOG_PORT_HERE, m->ports[i].epoch);
         net_port(s, NET_IN_HERE, m->ports[i].ui, m->ports[i].epoch);
         nuc_port(s, NUC_PORT_THAW, m->ports[i].ui);
     }
@@ -384,8 +394,10 @@ static enum motet_err freeze_one(struct site *s, struct move *m,
     err = netmgr_step(s->netmgr, &in);
     if (err != MOTET_OK) {
         nuc_port(s, NUC_PORT_THAW, p->ui);
+        return err;
     }
-    return err;
+    log_port(s, p, SITE_LOG_PORT_FROZEN, p->epoch);
+    return MOTET_OK;
 }
 
 static enum motet_err freeze(struct site *s, struct move *m)
@@ -599,19 +611,6 @@ static void on_step(struct site *s, const struct mig_effect *e)
     };
 }
 
-/* What the ports do, for whoever watches over them (P5). */
-static void log_port(struct site *s, const struct mig_port *p, bool here,
-                     uint64_t epoch)
-{
-    struct site_log *l = &site_note(s, SITE_LOG, NULL, NULL, NULL)->e.log;
-
-    *l = (struct site_log){
-        .kind = here ? SITE_LOG_PORT_HERE : SITE_LOG_PORT_AWAY,
-        .value = epoch,
-        .port = p->ui,
-    };
-}
-
 static void on_thaw(struct site *s, const struct mig_effect *e)
 {
     struct move *m = by_xid(s, &e->xid);
@@ -619,7 +618,7 @@ static void on_thaw(struct site *s, const struct mig_effect *e)
     for (uint32_t i = 0; i < e->count; i++) {
         const struct mig_port *p = &e->ports[i];
         net_port(s, NET_IN_HERE, p->ui, p->epoch + e->epoch_plus);
-        log_port(s, p, true, p->epoch + e->epoch_plus);
+        log_port(s, p, SITE_LOG_PORT_HERE, p->epoch + e->epoch_plus);
         nuc_port(s, NUC_PORT_THAW, p->ui);
     }
     if (m != NULL) {
@@ -647,7 +646,7 @@ static void on_drop(struct site *s, const struct mig_effect *e)
                                        .incarnation = e->incarnation},
                      p->epoch + 1);
         if (e->err != MOTET_OK) {
-            log_port(s, p, false, p->epoch + 1);
+            log_port(s, p, SITE_LOG_PORT_AWAY, p->epoch + 1);
         }
     }
     if (m != NULL) {
@@ -687,7 +686,7 @@ static void on_activate(struct site *s, const struct mig_effect *e)
     for (uint32_t i = 0; i < e->count; i++) {
         const struct mig_port *p = &e->ports[i];
         net_port(s, NET_IN_HERE, p->ui, p->epoch + e->epoch_plus);
-        log_port(s, p, true, p->epoch + e->epoch_plus);
+        log_port(s, p, SITE_LOG_PORT_HERE, p->epoch + e->epoch_plus);
         nuc_port(s, NUC_PORT_ACTIVATE, p->ui);
         records_here(s, p->ui, p->epoch + e->epoch_plus);
     }

@@ -237,13 +237,7 @@ static void on_net(struct site *s, const struct net_effect *e)
         site_conn_close(s, e->conn);
         break;
     case NET_FRAME:
-        if (net_is_loop(e->conn)) {
-            site_net(s, &(struct net_in){.kind = NET_IN_FRAME,
-                                         .conn = e->conn,
-                                         .frame = &e->frame});
-        } else {
-            conn_frame(s, e->conn, &e->frame);
-        }
+        conn_frame(s, e->conn, &e->frame);
         break;
     case NET_OFFER:
         on_offer(s, e);
@@ -310,18 +304,50 @@ static void release_frame(const struct net_effect *e)
 
 static bool drain_nucleus(struct site *s);
 
+/* A frame for ourselves is fed when all that came of the one before is dealt
+ * with: the network manager offers one message at a time. */
+static bool feed_loop(struct site *s)
+{
+    const struct net_effect *first = ring_pop(&s->looped);
+
+    if (first == NULL) {
+        return false;
+    }
+    const struct net_effect e = *first; /* its slot may be pushed over */
+    site_net(s, &(struct net_in){
+                    .kind = NET_IN_FRAME, .conn = e.conn, .frame = &e.frame});
+    release_frame(&e);
+    return true;
+}
+
 static bool drain_net(struct site *s)
 {
     const struct net_effect *e;
     bool any = false;
 
-    while ((e = netmgr_effect(s->netmgr)) != NULL) {
-        on_net(s, e);
-        release_frame(e);
-        drain_nucleus(s); /* it wants its effects taken after each step */
-        any = true;
-    }
+    do {
+        while ((e = netmgr_effect(s->netmgr)) != NULL) {
+            any = true;
+            if (e->kind == NET_FRAME && net_is_loop(e->conn)) {
+                memcpy(ring_push(&s->looped), e, sizeof *e);
+                continue;
+            }
+            on_net(s, e);
+            release_frame(e);
+            drain_nucleus(s); /* it wants its effects taken after each step */
+        }
+    } while (feed_loop(s));
     return any;
+}
+
+void loop_fini(struct site *s)
+{
+    const struct net_effect *e;
+
+    while ((e = ring_pop(&s->looped)) != NULL) {
+        release_frame(e);
+    }
+    ring_fini(&s->looped);
 }
 
 /* ---- from the nucleus ------------------------------------------------------

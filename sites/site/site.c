@@ -144,6 +144,7 @@ static void free_site(struct site *s)
         buf_unref(e->msg.data);
     }
     actors_fini(s);
+    loop_fini(s);
     moves_fini(s);
     deaths_fini(s);
     mem_free(&s->own, s->notes_kept, MOVES_KEPT * sizeof *s->notes_kept);
@@ -188,6 +189,7 @@ struct site *site_create(const struct site_config *cfg, uint64_t now_ns)
     s->now_ns = now_ns;
     s->born_ns = now_ns;
     ring_init(&s->notes, &s->own, sizeof(struct site_note));
+    ring_init(&s->looped, &s->own, sizeof(struct net_effect));
     ring_init(&s->attached, &s->own, sizeof(struct nuc_effect));
     conns_init(s);
     actors_init(s);
