@@ -134,7 +134,7 @@ enum motet_err control_request(struct client *c, uint64_t site,
     }
     enum motet_err err =
         client_call(c, &to, bytes, motet__control_request__pack(q, bytes),
-                    CLIENT_TIMEOUT_NS, &r);
+                    c->timeout_ns != 0 ? c->timeout_ns : CLIENT_TIMEOUT_NS, &r);
     if (err != MOTET_OK) {
         return err;
     }

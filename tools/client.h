@@ -15,7 +15,8 @@ struct client {
     struct cluster *cluster; /* borrowed */
     struct site_files *at;   /* the site attached to */
     struct motet *motet;
-    uint64_t site; /* its id */
+    uint64_t site;       /* its id */
+    uint64_t timeout_ns; /* of one question to a site; 0 = the default */
 };
 
 #define CLIENT_TIMEOUT_NS 5000000000ULL /* of one question to a site */

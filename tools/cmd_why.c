@@ -16,7 +16,7 @@
 /* motet why: where a port is, who owns it and its name, who said so, how it
  * came there, and what moves of it are under way. */
 
-enum { SHOWN_MAX = 5 };
+enum { SHOWN_MAX = 5, OTHERS_NS = 500000000 };
 
 struct why {
     struct client c;
@@ -83,6 +83,7 @@ static int latest(const void *a, const void *b)
 
 static void gather_moves(struct why *w)
 {
+    w->c.timeout_ns = OTHERS_NS; /* of those that are stuck nothing is heard */
     for (int came = 0; came < 2; came++) {
         for (size_t i = 0; i < w->names.count; i++) {
             const struct site_name *s = &w->names.sites[i];
