@@ -44,7 +44,8 @@ static void print_step(const char *what, uint64_t ns, const char *text)
 {
     char took[UNIT_TEXT_MAX];
 
-    printf("  %-9s %-50s %10s\n", what, text, unit_ns(ns, took));
+    printf("  %-9s %-50s %10s\n", what, text,
+           ns == 0 ? "at once" : unit_ns(ns, took));
 }
 
 static void print_head(const struct job *j)

@@ -70,7 +70,7 @@ class Migrate(Migrating):
         self.assertRegex(
             out,
             r"^counter: site1 -> site3, with actor counter and its state\n"
-            r"  freeze +1 port, \d+ messages? waiting +[\d.]+ [num]?s\n"
+            r"  freeze +1 port, \d+ messages? waiting +(at once|[\d.]+ [num]?s)\n"
             r"  offer +[\d.]+ \w+ sent, accepted by site3 +[\d.]+ [num]?s\n"
             r"  commit +it is at site3 from now on, epoch \d+ +[\d.]+ [num]?s\n"
             r"moved in [\d.]+ [um]?s; pause [\d.]+ [um]?s at most; "
