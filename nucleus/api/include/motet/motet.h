@@ -133,6 +133,11 @@ MOTET_API void *motet_port_data(const struct motet_port *port);
  * @return NULL if there can be none: calls with it say INVALID */
 MOTET_API struct motet_port *motet_own_port(struct motet *m);
 
+/** The port `port` of this attachment, as its messages and events name it.
+ * @return NULL if it has none: never, deleted, or moved away */
+MOTET_API struct motet_port *motet_port_find(struct motet *m,
+                                             struct motet_ui port);
+
 struct motet_port_info {
     struct motet_ui actor;
     char actor_name[MOTET_NAME_MAX + 1];
@@ -151,6 +156,31 @@ struct motet_port_info {
 MOTET_API MOTET_MUST_USE enum motet_err
 motet_port_info(struct motet *m, struct motet_ui port,
                 struct motet_port_info *info);
+
+/* ---- ports that move -------------------------------------------------------
+ *
+ * A port can move to another actor, here or on another site, while it is in use:
+ * docs/MIGRATION.md. Senders notice nothing but a pause.
+ *
+ * To the actor that had it: MOTET_EVENT_PORT_MOVED. What was received on it
+ * before, and messages that had arrived here already, are this program's: they
+ * can be received from the old handle, and answered. Otherwise that handle is of
+ * no use any more: everything says MOVED (certainly not done) until it is
+ * deleted, which does not touch the port. Sends and calls begun from it end here
+ * with MAYBE_MOVED: they go on, and nobody is told how they end. Its watches and
+ * memberships in groups have moved along.
+ *
+ * To the actor that has it now: MOTET_EVENT_PORT_ADOPTED with its UI in `port`, its
+ * capability in `cap`, and in `seq` the last ordinal that was given to earlier
+ * owners: what comes on it has a higher one. motet_port_find() gives its handle,
+ * which is as any other: the first message may come before the event is looked
+ * at, with that handle in it. */
+
+/** Whether ports may move to this actor; not at first. It must have a name
+ * (motet_attach_as()) to be found by those who move them. Ports that have come
+ * stay. */
+MOTET_API MOTET_MUST_USE enum motet_err motet_adopts(struct motet *m,
+                                                     bool adopts);
 
 /* ---- groups ----------------------------------------------------------------
  */
@@ -266,7 +296,9 @@ struct motet_msg {
     uint64_t memory; /* the library's */
 };
 
-/** The next message of one port, enabled or not. */
+/** The next message of one port, enabled or not.
+ * @return CLOSED: it has ended; MOVED: it has moved away, and what came before
+ * is received */
 MOTET_API MOTET_MUST_USE enum motet_err motet_receive(struct motet_port *port,
                                                       struct motet_msg *msg,
                                                       int64_t timeout_ms);
@@ -350,7 +382,8 @@ MOTET_API MOTET_MUST_USE enum motet_err motet_unwatch(struct motet *m,
                                                       uint64_t watch);
 
 /**
- * The next event: SENT, CALL_DONE, CANCELLED, ROOM, PORT_GONE (never NEWS).
+ * The next event: SENT, CALL_DONE, CANCELLED, ROOM, PORT_GONE, PORT_ADOPTED,
+ * PORT_MOVED (never NEWS).
  *
  * @param event  its `reply` is borrowed until the next motet_event()
  */
