@@ -141,6 +141,7 @@ enum field {
     F_SENT = 1 << 15, /* ticket, token, role, notify, wait */
     F_DEST = 1 << 16,
     F_FLOW = 1 << 17, /* returning, origin, base, hi, end */
+    F_HOLDER = 1 << 18,
 };
 
 enum data { DATA_NONE, DATA_MSG, DATA_OWN };
@@ -153,7 +154,8 @@ static const struct {
     [IMAGE_TIMER] = {F_ID | F_LEFT, DATA_NONE},
     [IMAGE_PORT] = {F_PORT | F_PI | F_ATTR | F_SEQ, DATA_NONE},
     [IMAGE_MEMBER] = {F_PEER | F_NAME, DATA_NONE},
-    [IMAGE_HELD] = {F_PLACE | F_EPOCH | F_ID | F_MSG | F_LEFT | F_FLAG,
+    [IMAGE_HELD] = {F_PLACE | F_EPOCH | F_ID | F_MSG | F_LEFT | F_FLAG |
+                        F_HOLDER,
                     DATA_MSG},
     [IMAGE_QUEUED] = {F_PEER | F_SEQ | F_ID | F_MSG | F_AGE, DATA_MSG},
     [IMAGE_CALL] = {F_PEER | F_PLACE | F_EPOCH | F_ID | F_LEFT | F_ERRS |
@@ -306,6 +308,10 @@ static void put_second(const struct image_item *it, uint32_t f,
         write_u64(w, it->hi);
         write_u64(w, it->end);
     }
+    if ((f & F_HOLDER) != 0) {
+        write_u64(w, it->holder.site);
+        write_u32(w, it->holder.incarnation);
+    }
 }
 
 static const struct buf *data_of(const struct image_item *it)
@@ -441,6 +447,10 @@ static bool get_second(struct reader *r, uint32_t f, struct image_item *it)
         it->base = read_u64(r);
         it->hi = read_u64(r);
         it->end = read_u64(r);
+    }
+    if ((f & F_HOLDER) != 0) {
+        it->holder.site = read_u64(r);
+        it->holder.incarnation = read_u32(r);
     }
     return ok;
 }

@@ -190,6 +190,18 @@ void moving_moved(struct worker *k, struct motet_ui port)
     }
 }
 
+void moving_stop(struct worker *k)
+{
+    for (uint32_t i = 0; i < HELD_MAX; i++) {
+        const struct my_held *h = &k->held[i];
+        if (h->held != 0 && !worker_owns(k, h->port)) {
+            struct check_event e = worker_event(k, CHECK_CANCELLED, h->port);
+            e.id = h->id;
+            worker_feed(k, &e);
+        }
+    }
+}
+
 void moving_arrived(struct motet_self *self, struct worker *k)
 {
     struct world *w = k->work->world;

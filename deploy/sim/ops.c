@@ -392,16 +392,6 @@ static void op_cancel(struct motet_self *self, struct worker *k)
     (void)!motet_actor_cancel(self, c->call);
 }
 
-static bool is_mine(const struct worker *k, struct motet_ui port)
-{
-    for (uint32_t i = 0; i < PORTS_MAX; i++) {
-        if (motet_ui_equal(k->port[i].ui, port)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 void ops_answer_one(struct motet_self *self, struct worker *k,
                     struct my_held *h)
 {
@@ -413,7 +403,7 @@ void ops_answer_one(struct motet_self *self, struct worker *k,
     e.err = motet_actor_reply(self, h->held, &out);
     worker_feed(k, &e);
     if (e.err == MOTET_OK ||
-        (e.err == MOTET_E_STATE && !is_mine(k, h->port))) {
+        (e.err == MOTET_E_STATE && !worker_owns(k, h->port))) {
         if (e.err != MOTET_OK) { /* nobody tells who does not own its port */
             e.what = CHECK_CANCELLED;
             worker_feed(k, &e);

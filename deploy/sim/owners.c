@@ -66,3 +66,86 @@ void moving_inspect(struct world *w, bool last)
         inspect_spot(w, &w->work->spot[i], last);
     }
 }
+
+/* ---- Actors that stand still -----------------------------------------------
+ */
+
+/* The actor of a port on that node; zero if the port is not there. */
+static struct motet_ui actor_of(const struct node *n, struct motet_ui port)
+{
+    struct nuc_out out;
+    struct nuc_in in = {
+        .kind = NUC_PORT_INFO,
+        .now_ns = n->world->now_ns + n->clock_ns,
+        .port = port,
+    };
+    const bool here = n->site != NULL && site_op(n->site, &in, &out) == MOTET_OK;
+    return here ? out.port.actor : (struct motet_ui){0};
+}
+
+static void tell(struct node *n, enum check_what what, struct motet_ui port)
+{
+    const struct check_event e = {
+        .now_ns = n->world->now_ns,
+        .what = what,
+        .site = n->id,
+        .incarnation = n->incarnation,
+        .port = port,
+    };
+    world_tell(n->world, &e);
+}
+
+/* Its other ports hear and say nothing either. */
+static void freeze(struct work *k, struct node *n, struct motet_ui port)
+{
+    const struct motet_ui actor = actor_of(n, port);
+    for (uint32_t i = 0; i < SPOTS && i < k->spots; i++) {
+        struct spot *s = &k->spot[i];
+        if (s->live && s->node == n && s->life == n->life && !s->idle &&
+            !ui_is_zero(actor) &&
+            motet_ui_equal(actor_of(n, s->ui), actor)) {
+            s->idle = true;
+            n->idle = true;
+            tell(n, CHECK_FROZEN, s->ui);
+        }
+    }
+}
+
+void work_port(struct work *k, struct node *n, struct motet_ui port,
+               enum check_what what)
+{
+    if (what == CHECK_FROZEN) {
+        freeze(k, n, port);
+        return;
+    }
+    for (uint32_t i = 0; i < SPOTS && i < k->spots; i++) {
+        struct spot *s = &k->spot[i];
+        if (what == CHECK_OWNER && motet_ui_equal(s->ui, port)) {
+            s->idle = s->idle && s->node == n;
+            s->node = n;
+            s->life = n->life;
+        }
+    }
+}
+
+void work_thaw(struct work *k, struct node *n)
+{
+    bool left = false;
+    for (uint32_t i = 0; n->idle && i < SPOTS && i < k->spots; i++) {
+        struct spot *s = &k->spot[i];
+        if (!s->idle || s->node != n) {
+            continue;
+        }
+        const struct motet_ui actor = actor_of(n, s->ui);
+        if (!ui_is_zero(actor) &&
+            nucleus_actor_frozen(site_nucleus(n->site), actor)) {
+            left = true;
+            continue;
+        }
+        s->idle = false;
+        if (!ui_is_zero(actor)) {
+            tell(n, CHECK_OWNER, s->ui);
+        }
+    }
+    n->idle = left;
+}

@@ -27,6 +27,7 @@ struct spot {
     struct node *node;
     uint32_t life;
     bool live;
+    bool idle; /* its actor stands still: one of its ports moves */
 };
 
 struct work {
@@ -116,6 +117,7 @@ bool worker_read(const struct worker *k, const struct motet_view *v,
                  struct label *label);
 
 bool ui_is_zero(struct motet_ui ui);
+bool worker_owns(const struct worker *k, struct motet_ui port);
 
 /** The name of a worker, by where it began. */
 const char *worker_name(uint32_t home, uint32_t number,
@@ -147,6 +149,8 @@ bool moving_adopt(struct motet_self *self, void *state, struct motet_ui port);
 void moving_adopted(struct motet_self *self, struct worker *k,
                     const struct motet_event *event);
 void moving_moved(struct worker *k, struct motet_ui port);
+/** It ends: what it held of ports that went away nobody tells it of. */
+void moving_stop(struct worker *k);
 size_t moving_save(const void *state, void *out, size_t size);
 bool moving_restore(void *state, const void *in, size_t size);
 

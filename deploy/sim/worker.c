@@ -15,6 +15,16 @@ bool ui_is_zero(struct motet_ui ui)
     return ui.hi == 0 && ui.lo == 0;
 }
 
+bool worker_owns(const struct worker *k, struct motet_ui port)
+{
+    for (uint32_t i = 0; i < PORTS_MAX; i++) {
+        if (motet_ui_equal(k->port[i].ui, port)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 struct check_event worker_event(const struct worker *k, enum check_what what,
                                 struct motet_ui port)
 {
@@ -32,11 +42,12 @@ void worker_feed(struct worker *k, const struct check_event *e)
 {
     struct world *w = k->work->world;
     if (w->opt->trace != NULL) {
-        world_trace(w, k->node, '@', "%s %s %llu port %x peer %llx.%llx %s%s",
+        char port[WORLD_UI_SIZE];
+        char peer[WORLD_UI_SIZE];
+        world_trace(w, k->node, '@', "%s %s %llu port %s peer %s %s%s",
                     k->node->name, check_what_name(e->what),
-                    (unsigned long long)e->id, (unsigned)e->port.lo,
-                    (unsigned long long)e->peer.hi,
-                    (unsigned long long)e->peer.lo,
+                    (unsigned long long)e->id, world_ui(w, e->port, port),
+                    world_ui(w, e->peer, peer),
                     e->err != MOTET_OK ? motet_err_name(e->err) : "",
                     e->what == CHECK_NEWS ? "news" : "");
     }
@@ -337,6 +348,7 @@ static void on_stop(struct motet_self *self, void *state)
             worker_feed(k, &e);
         }
     }
+    moving_stop(k);
     if (k->node == k->home) {
         k->work->gone[k->node->index][k->number] = true;
     }

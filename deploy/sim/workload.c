@@ -49,17 +49,6 @@ const struct motet_supervisor *work_kind(void *ctx, const char *name)
     return strcmp(name, worker_table.name) == 0 ? &worker_table : NULL;
 }
 
-void work_port(struct work *k, struct node *n, struct motet_ui port, bool here)
-{
-    for (uint32_t i = 0; i < SPOTS; i++) {
-        struct spot *s = &k->spot[i];
-        if (here && motet_ui_equal(s->ui, port)) {
-            s->node = n;
-            s->life = n->life;
-        }
-    }
-}
-
 void work_drain(struct work *k)
 {
     k->draining = true;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "nucleus/base/hash.h"
+#include "nucleus/base/ui.h"
 
 enum {
     TURN_NS_MIN = 1000,
@@ -64,6 +65,23 @@ void world_trace(struct world *w, const struct node *n, char mark,
     (void)vfprintf(out, format, args);
     va_end(args);
     (void)fputc('\n', out);
+}
+
+const char *world_ui(const struct world *w, struct motet_ui ui,
+                     char text[WORLD_UI_SIZE])
+{
+    const unsigned life = (unsigned)(ui.lo >> 32);
+    const unsigned serial = (unsigned)ui.lo;
+    for (uint32_t i = 0; i < w->node_count; i++) {
+        if (!ui_is_group(ui) && w->node[i].id == ui_site(ui)) {
+            (void)snprintf(text, WORLD_UI_SIZE, "%s.%x.%x", w->node[i].name,
+                           life, serial & UI_SERIAL_MAX);
+            return text;
+        }
+    }
+    (void)snprintf(text, WORLD_UI_SIZE, "%llx.%x.%x",
+                   (unsigned long long)ui.hi, life, serial);
+    return text;
 }
 
 /* ---- Inputs ----------------------------------------------------------------
@@ -296,9 +314,12 @@ static void world_port(struct node *n, const struct site_log *l)
         .port = l->port,
         .value = l->value,
     };
-    world_trace(n->world, n, '*', "%s port %x, epoch %llu", check_what_name(what), (unsigned)l->port.lo, (unsigned long long)l->value);
+    char text[WORLD_UI_SIZE];
+    world_trace(n->world, n, '*', "%s %s port %s epoch %llu", n->name,
+                check_what_name(what), world_ui(n->world, l->port, text),
+                (unsigned long long)l->value);
     world_tell(n->world, &e);
-    work_port(n->world->work, n, l->port, what == CHECK_OWNER);
+    work_port(n->world->work, n, l->port, what);
 }
 
 static void take_effects(struct node *n)
@@ -342,6 +363,7 @@ static void step(struct node *n, const struct site_in *in)
     site_step(n->site, &at);
     seen_trace(n);
     take_effects(n);
+    work_thaw(n->world->work, n);
 }
 
 static void resume(struct node *n)

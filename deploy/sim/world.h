@@ -27,6 +27,7 @@ enum {
     NODES_MAX = SIM_SITES_MAX + 1, /* the last one is for a twin */
     NAME_SIZE = 16,
     ADDR_SIZE = 24,
+    WORLD_UI_SIZE = 48,
 };
 
 #define MS 1000000ULL        /* ns */
@@ -80,6 +81,7 @@ struct node {
     int64_t wall_s;         /* its wall clock is ahead by this */
     uint64_t busy_until_ns;
     bool paused;
+    bool idle; /* actors stand still, as their ports move */
     uint64_t paused_ns; /* when it was */
     uint64_t due_ns;    /* when it wanted its next turn */
     uint64_t jitter_ns; /* its timers are late by up to this */
@@ -251,6 +253,9 @@ void node_pause(struct node *n, uint64_t for_ns);
 /** Asks for a turn of the node at `at_ns` at the latest. */
 void node_wake(struct node *n, uint64_t at_ns);
 
+/** A UI as people read it: "site5.6b49d200.c". Returns `text`. */
+const char *world_ui(const struct world *w, struct motet_ui ui,
+                     char text[WORLD_UI_SIZE]);
 /** One line of the trace, if one is written; `mark` stands in the column of
  * `n` (NULL: no column). */
 __attribute__((format(printf, 4, 5))) void world_trace(struct world *w,
@@ -309,8 +314,11 @@ void work_spawn(struct work *k, struct node *n);
 void work_respawn(struct work *k, struct node *n);
 /** The kinds of actors that a site can make when one comes. */
 const struct motet_supervisor *work_kind(void *ctx, const char *name);
-/** The port lives there, or does not live for a while. */
-void work_port(struct work *k, struct node *n, struct motet_ui port, bool here);
+/** What the site says of a port: FROZEN, OWNER or PORT_END. */
+void work_port(struct work *k, struct node *n, struct motet_ui port,
+               enum check_what what);
+/** After each step of a site: which of its actors run again. */
+void work_thaw(struct work *k, struct node *n);
 /** Asks the invariants of the user's actor, if there are any, and accuses. */
 void user_look(struct world *w, enum motet_when when);
 

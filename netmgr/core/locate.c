@@ -95,13 +95,13 @@ bool locate_moved(struct netmgr *n, struct motet_ui dst, struct place where)
     return true;
 }
 
+/* Kept like those of ports elsewhere: what it sent before its end still goes out,
+ * at its last epoch. */
 void locate_ended(struct netmgr *n, struct motet_ui dst)
 {
     struct override *o = find(n, dst);
-    if (o != NULL && o->site == n->site) {
-        list_remove(&o->lru);
-        map_remove(&n->override_by_ui, dst.hi, dst.lo);
-        pool_put(&n->override_pool, o);
+    if (o != NULL && o->site == n->site && !list_linked(&o->lru)) {
+        list_append(&n->overrides, &o->lru);
     }
 }
 

@@ -26,7 +26,8 @@ enum image_kind {
                     * (limits), seq */
     IMAGE_MEMBER,  /* peer: a group, name ("" if dynamic) */
     IMAGE_HELD,    /* id, msg (as it came), left_ns, place of the caller, flag:
-                    * it was delivered. A queued one is followed by its QUEUED */
+                    * it was delivered, and holder: where to whom (site 0: to
+                    * who comes along). A queued one is followed by its QUEUED */
     IMAGE_QUEUED,  /* peer: source, msg, seq, age_ns, id: of its held, or 0 */
     IMAGE_CALL,    /* id, peer: server, place of it (site 0: not accepted yet),
                     * left_ns, hops, err, err2: how it is being given up */
@@ -61,6 +62,7 @@ struct image_item {
     struct motet_ui peer;
     struct motet_dest dest;
     struct place_of place;
+    struct place_of holder;
     struct motet_pi pi;
     struct msg msg; /* `data` is a reference of the item's own */
     uint64_t id;

@@ -123,7 +123,9 @@ enum motet_err actor_end(struct nucleus *n, const struct nuc_in *in,
         group_unuse(n, LIST_ENTRY(use, struct use, of_actor));
     }
     list_foreach (debt, &a->debts) {
-        debt_free(n, LIST_ENTRY(debt, struct debt, of_actor));
+        debt_orphan(n, LIST_ENTRY(debt, struct debt, of_actor),
+                    in->news == MOTET_NEWS_CRASHED ? MOTET_E_MAYBE_CRASHED
+                                                   : MOTET_E_MAYBE_CLOSED);
     }
     free_actor(n, a);
     return MOTET_OK;

@@ -133,6 +133,23 @@ bool adopt_joins(struct nucleus *n, struct port *p)
 
 /* ---- What it has received ------------------------------------------------ */
 
+static enum motet_err take_holder(struct nucleus *n, struct held *h,
+                                  const struct image_item *it)
+{
+    enum motet_err err = MOTET_OK;
+    struct peer *peer =
+        it->holder.site != 0 ? peer_want(n, it->holder.site, &err) : NULL;
+    if (err != MOTET_OK) {
+        held_free(n, h);
+        return err;
+    }
+    if (peer != NULL) {
+        bond_tie(&h->holder, peer, &peer->holders, it->holder.incarnation);
+    }
+    h->msg.data = it->msg.data;
+    return MOTET_OK;
+}
+
 static enum motet_err take_held(struct nucleus *n, struct port *p,
                                 const struct image_item *it)
 {
@@ -150,8 +167,7 @@ static enum motet_err take_held(struct nucleus *n, struct port *p,
     h->deadline_ns = deadline(n, it->left_ns);
     if (it->flag) {
         h->delivered = true;
-        h->msg.data = it->msg.data;
-        return MOTET_OK;
+        return take_holder(n, h, it);
     }
     if (!deadline_set(&n->timers, &h->timer, h->deadline_ns)) {
         held_free(n, h);

@@ -465,6 +465,10 @@ enum motet_err adopt_item(struct nucleus *n, const struct nuc_in *in,
 /** The actor of `p` may still answer this. At the memory cap it may not. */
 void debt_new(struct nucleus *n, const struct port *p, const struct held *h);
 void debt_free(struct nucleus *n, struct debt *d);
+/** Its actor ends: whoever waits is told so. */
+void debt_orphan(struct nucleus *n, struct debt *d, enum motet_err err);
+/** Tells it for the first of those. */
+void debt_work(struct nucleus *n);
 /** An answer to what has moved. STATE: nothing is known of it */
 enum motet_err debt_reply(struct nucleus *n, const struct nuc_in *in);
 /** MSG_RELAY for a port here. */

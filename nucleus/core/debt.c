@@ -35,10 +35,31 @@ void debt_free(struct nucleus *n, struct debt *d)
     pool_put(&n->debt_pool, d);
 }
 
+void debt_orphan(struct nucleus *n, struct debt *d, enum motet_err err)
+{
+    list_remove(&d->of_actor);
+    list_append(&n->orphans, &d->of_actor);
+    d->actor = NULL;
+    d->ended = err;
+}
+
+void debt_work(struct nucleus *n)
+{
+    struct debt *d = LIST_ENTRY(list_first(&n->orphans), struct debt, of_actor);
+    const struct msg relay = {
+        .kind = MSG_RELAY,
+        .status = (uint16_t)d->ended,
+        .call = d->held,
+    };
+    parcel_inner(n, ui_of_control(n->cfg.site), d->port, &relay);
+    debt_free(n, d);
+}
+
 enum motet_err debt_reply(struct nucleus *n, const struct nuc_in *in)
 {
     struct debt *d = find(n, in->held);
-    if (d == NULL || !ui_equal(d->actor->ui, in->actor)) {
+    if (d == NULL || d->actor == NULL ||
+        !ui_equal(d->actor->ui, in->actor)) {
         return MOTET_E_STATE;
     }
     const struct port *p = port_get(n, d->port);

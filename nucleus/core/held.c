@@ -126,6 +126,7 @@ static void untie(struct nucleus *n, struct held *h)
 void held_free(struct nucleus *n, struct held *h)
 {
     untie(n, h);
+    bond_cut(n, &h->holder);
     list_remove(&h->of_port);
     deadline_clear(&n->timers, &h->timer);
     buf_unref(h->msg.data);
@@ -375,6 +376,7 @@ static enum motet_err forward_here(struct nucleus *n, struct held *h,
         h->msg.data = data;
         return err;
     }
+    bond_cut(n, &h->holder);
     list_remove(&h->of_port);
     list_append(&to->side->helds, &h->of_port);
     if (h->call != NULL) {
@@ -405,6 +407,7 @@ static enum motet_err forward_away(struct nucleus *n, struct held *h,
     q->forwarded = true;
     q->deadline_ns = h->deadline_ns;
     h->parcel = q;
+    bond_cut(n, &h->holder); /* it is in nobody's hand now */
     h->msg.data = NULL;
     parcel_to_net(n, q);
     return MOTET_OK;

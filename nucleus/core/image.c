@@ -75,6 +75,11 @@ static void give_held(const struct nucleus *n, const struct held *h,
     it->flag = h->delivered;
     it->left_ns = left(n, h->deadline_ns);
     it->place = place_of_bond(&h->bond);
+    if (h->delivered) {
+        it->holder = h->holder.peer != NULL
+                         ? place_of_bond(&h->holder)
+                         : (struct place_of){n->cfg.site, n->cfg.incarnation};
+    }
     give_msg(it, &h->msg);
 }
 

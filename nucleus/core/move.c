@@ -206,7 +206,9 @@ static void look_at_bonds(struct nucleus *n, const struct port_side *s)
         bond_look(n, &LIST_ENTRY(node, struct call, of_port)->bond);
     }
     list_foreach (node, &s->helds) {
-        bond_look(n, &LIST_ENTRY(node, struct held, of_port)->bond);
+        struct held *h = LIST_ENTRY(node, struct held, of_port);
+        bond_look(n, &h->bond);
+        bond_look(n, &h->holder);
     }
     list_foreach (node, &s->watches) {
         bond_look(n, &LIST_ENTRY(node, struct watch, of_port)->bond);
@@ -353,7 +355,7 @@ enum motet_err move_drop(struct nucleus *n, const struct nuc_in *in,
     if (p->actor != NULL) {
         tell_moved(n, p, p->actor);
     }
-    if (p->actor != NULL && p->side != NULL) {
+    if (p->actor != NULL && p->side != NULL && !in->in) {
         list_foreach (node, &p->side->helds) {
             debt_new(n, p, LIST_ENTRY(node, struct held, of_port));
         }

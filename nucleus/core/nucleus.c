@@ -220,7 +220,8 @@ struct nucleus *nucleus_create(const struct nucleus_config *cfg)
     init_pools(n);
     struct list *lists[] = {&n->actors, &n->ports, &n->groups,
                             &n->peers,  &n->ending, &n->work,
-                            &n->dying,  &n->woken,  &n->told};
+                            &n->dying,  &n->woken,  &n->told,
+                            &n->orphans};
     for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
         list_init(lists[i]);
     }
@@ -314,6 +315,8 @@ static void work(struct nucleus *n)
             parcel_told(n, LIST_ENTRY(node, struct parcel, node));
         } else if ((node = list_first(&n->work)) != NULL) {
             port_work(n, LIST_ENTRY(node, struct port, work));
+        } else if (!list_empty(&n->orphans)) {
+            debt_work(n);
         } else if ((node = list_first(&n->dying)) != NULL) {
             peer_work(n, LIST_ENTRY(node, struct peer, work));
         } else if ((node = list_first(&n->woken)) != NULL) {

@@ -101,7 +101,8 @@ enum nuc_kind {
     NUC_PORT_THAW,     /* port: it stays after all */
     NUC_PORT_DROP,     /* port: it lives elsewhere. Its actor is told
                         * NUC_PORT_MOVED; what it owes a reply for may still be
-                        * answered, and is sent after it */
+                        * answered, and is sent after it. in: its actor moved
+                        * along, and owes nothing here */
     NUC_PORT_ITEM,     /* port; item of it, in the order of nucleus_image(), actor:
                         * who is to own it -> out.ticket of a PARCEL. A KEPT with
                         * that ticket follows it; of its data a reference is

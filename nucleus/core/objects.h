@@ -55,6 +55,7 @@ struct debt {
     struct actor *actor;
     struct motet_ui port;
     uint64_t held;
+    enum motet_err ended; /* the actor is no more: what to say */
 };
 
 /* An idle port costs this, its slots in two tables, and nothing else. */
@@ -218,6 +219,8 @@ struct held {
     uint64_t id;
     struct list of_port;
     struct bond bond; /* the site of a remote caller */
+    struct bond holder; /* the site of who has it in hand, where that is not the
+                         * actor of its port: the port has moved since */
     struct port *port;
     struct call *call;     /* the caller's, when made here */
     struct parcel *parcel; /* not delivered yet, or being forwarded */
@@ -313,6 +316,7 @@ struct peer {
     struct list helds;
     struct list watches;
     struct list watchers;
+    struct list holders; /* struct bond, of helds */
     struct list stalled; /* struct parcel */
 };
 
@@ -361,6 +365,7 @@ struct nucleus {
 
     struct pool actor_pool;
     struct pool debt_pool;
+    struct list orphans; /* struct debt, of actors that ended */
     struct pool join_pool;
     struct pool port_pool;
     struct pool side_pool;

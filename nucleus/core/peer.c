@@ -25,7 +25,7 @@ struct peer *peer_want(struct nucleus *n, uint64_t site, enum motet_err *err)
     p->site = site;
     p->state = NUC_SITE_REACHABLE; /* until told otherwise */
     struct list *lists[] = {&p->calls, &p->helds, &p->watches, &p->watchers,
-                            &p->stalled};
+                            &p->holders, &p->stalled};
     for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
         list_init(lists[i]);
     }
@@ -40,7 +40,7 @@ void peer_unwant(struct nucleus *n, struct peer *p)
     }
     if (!list_empty(&p->calls) || !list_empty(&p->helds) ||
         !list_empty(&p->watches) || !list_empty(&p->watchers) ||
-        !list_empty(&p->stalled)) {
+        !list_empty(&p->holders) || !list_empty(&p->stalled)) {
         return;
     }
     (void)map_remove(&n->peer_by_site, p->site, 0);
@@ -126,6 +126,18 @@ static void end_held(struct nucleus *n, struct bond *b)
     held_cancel(n, CONTAINER_OF(b, struct held, bond));
 }
 
+static const struct port *holder_port(struct bond *b)
+{
+    return CONTAINER_OF(b, struct held, holder)->port;
+}
+
+/* Whoever would have answered it is no more. */
+static void end_holder(struct nucleus *n, struct bond *b)
+{
+    struct held *h = CONTAINER_OF(b, struct held, holder);
+    held_answer(n, h, h->port->ui, MOTET_E_MAYBE_SITE_DEAD);
+}
+
 static void end_watch(struct nucleus *n, struct bond *b)
 {
 #ifdef MOTET_BUG_SKIP_DEATH
@@ -161,6 +173,7 @@ static bool end_all(struct nucleus *n, struct peer *p)
 {
     return end_bonds(n, &p->calls, end_call, call_port) &&
            end_bonds(n, &p->helds, end_held, held_port) &&
+           end_bonds(n, &p->holders, end_holder, holder_port) &&
            end_bonds(n, &p->watches, end_watch, watch_port) &&
            end_bonds(n, &p->watchers, end_watcher, watcher_port);
 }

@@ -333,10 +333,12 @@ static void net_port(struct site *s, enum net_in_kind kind,
     site_net(s, &(struct net_in){.kind = kind, .dst = port, .epoch = epoch});
 }
 
-static void nuc_port(struct site *s, enum nuc_kind kind, struct motet_ui port)
+static void nuc_port(struct site *s, enum nuc_kind kind, struct motet_ui port,
+                     bool with_actor)
 {
     struct nuc_out out;
-    struct nuc_in in = {.kind = kind, .now_ns = s->now_ns, .port = port};
+    struct nuc_in in = {
+        .kind = kind, .now_ns = s->now_ns, .port = port, .in = with_actor};
     const enum motet_err err = nucleus_step(s->nucleus, &in, &out);
 
     (void)err; /* STATE: it is not frozen, as after a failure half-way */
@@ -365,7 +367,7 @@ static void thaw_first(struct site *s, const struct move *m, uint32_t count)
     for (uint32_t i = 0; i < count; i++) {
         log_port(s, &m->ports[i], SITE_LOG_PORT_HERE, m->ports[i].epoch);
         net_port(s, NET_IN_HERE, m->ports[i].ui, m->ports[i].epoch);
-        nuc_port(s, NUC_PORT_THAW, m->ports[i].ui);
+        nuc_port(s, NUC_PORT_THAW, m->ports[i].ui, false);
     }
 }
 
@@ -393,7 +395,7 @@ static enum motet_err freeze_one(struct site *s, struct move *m,
         .kind = NET_IN_FREEZE, .now_ns = s->now_ns, .dst = p->ui};
     err = netmgr_step(s->netmgr, &in);
     if (err != MOTET_OK) {
-        nuc_port(s, NUC_PORT_THAW, p->ui);
+        nuc_port(s, NUC_PORT_THAW, p->ui, false);
         return err;
     }
     log_port(s, p, SITE_LOG_PORT_FROZEN, p->epoch);
@@ -619,7 +621,7 @@ static void on_thaw(struct site *s, const struct mig_effect *e)
         const struct mig_port *p = &e->ports[i];
         net_port(s, NET_IN_HERE, p->ui, p->epoch + e->epoch_plus);
         log_port(s, p, SITE_LOG_PORT_HERE, p->epoch + e->epoch_plus);
-        nuc_port(s, NUC_PORT_THAW, p->ui);
+        nuc_port(s, NUC_PORT_THAW, p->ui, false);
     }
     if (m != NULL) {
         actors_thaw(s, m->self);
@@ -640,7 +642,7 @@ static void on_drop(struct site *s, const struct mig_effect *e)
                                      .incarnation = e->incarnation,
                                      .epoch = p->epoch + 1});
         site_settle(s);
-        nuc_port(s, NUC_PORT_DROP, p->ui);
+        nuc_port(s, NUC_PORT_DROP, p->ui, m != NULL && m->self != NULL);
         records_away(s, m != NULL ? &m->groups : &none, p->ui,
                      (struct place_of){.site = e->site,
                                        .incarnation = e->incarnation},
@@ -687,7 +689,7 @@ static void on_activate(struct site *s, const struct mig_effect *e)
         const struct mig_port *p = &e->ports[i];
         net_port(s, NET_IN_HERE, p->ui, p->epoch + e->epoch_plus);
         log_port(s, p, SITE_LOG_PORT_HERE, p->epoch + e->epoch_plus);
-        nuc_port(s, NUC_PORT_ACTIVATE, p->ui);
+        nuc_port(s, NUC_PORT_ACTIVATE, p->ui, false);
         records_here(s, p->ui, p->epoch + e->epoch_plus);
     }
     CHECK(a != NULL);

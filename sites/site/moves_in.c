@@ -258,6 +258,10 @@ static enum motet_err fit_item(struct fitter *f, struct image_item *it)
         return MOTET_E_PROTOCOL;
     }
     correct_place(f->s, it);
+    if (it->kind == IMAGE_HELD && f->a->self != NULL &&
+        it->holder.site == f->a->from) {
+        it->holder.site = 0; /* it comes along */
+    }
     f->a->queued += it->kind == IMAGE_QUEUED;
     err = nuc_item(f, it, &out);
     if (err == MOTET_OK && it->kind == IMAGE_PARCEL) {

@@ -45,8 +45,9 @@ enum motet_event_kind {
                                * comes on it has a higher seq. With an actor that
                                * moved: one for each of its ports, first of all */
     MOTET_EVENT_PORT_MOVED, /* port: it is another's now. What I still hold of it
-                             * I may answer; outcomes of what I sent and called
-                             * from it come to its new owner */
+                             * I may answer, and am not told when its caller gives
+                             * up; outcomes of what I sent and called from it come
+                             * to its new owner */
 };
 
 struct motet_event {
