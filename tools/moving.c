@@ -527,8 +527,10 @@ const char *moving_hint(const struct site_names *names,
     const char *site = site_names_text(names, w->to, to);
 
     if (err == MOTET_E_NO_ACTOR && !w->whole) {
-        snprintf(text, MOVING_WHY_MAX, "name the one that takes it: %s/ACTOR",
-                 site);
+        snprintf(text, MOVING_WHY_MAX,
+                 "name the one that takes it: %s/ACTOR; or let one be ready: "
+                 "motet receive %s --standby -s %s",
+                 site, w->receiver, site);
     } else if (err == MOTET_E_DECLINED && !w->whole) {
         snprintf(text, MOVING_WHY_MAX,
                  "an actor must have said that it takes ports");

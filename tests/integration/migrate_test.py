@@ -166,6 +166,76 @@ class Migrate(Migrating):
             [("site2", "site3", True), ("site1", "site2", True)])
         self.assertTrue(doc["only_member"])
 
+    # ---- programs
+
+    def start(self, name, *args, says):
+        """A receiver, from when it has said that it is ready."""
+        child = self.lab.start("receive", name, *args)
+        line = child.stderr.readline().decode()
+        self.assertIn(says, line)
+        for site in SITES if "--standby" not in args else ():
+            lab.wait_until(lambda site=site: self.lab.motet(
+                "group", "info", name, "-s", site).code == 0)
+        return child
+
+    def test_a_program_hands_its_port_over_under_load(self):
+        first = self.start("desk", "--reply", "first", "--json", "-s", "site1",
+                           says="desk: receiving on site1")
+        self.fails(3, "port migrate desk: no actor named desk at site3",
+                   "port", "migrate", "desk", "site3")
+        second = self.start("desk", "--standby", "--reply", "second", "--json",
+                            "-s", "site3", says="desk: standing by on site3")
+        self.fails(4, "receive desk: site3 has an actor of this name already",
+                   "receive", "desk", "--standby", "-s", "site3")
+        load = self.lab.start("send", "desk", "hello", "-s", "site2", "--rate",
+                              f"{RATE}/s", "--for", "3s", "--json")
+        lab.wait_until(lambda: self.ok("why", "desk", "--json").json()[
+            "received"] > 10)
+        doc = self.ok("port", "migrate", "desk", "site3", "--json").json()
+        self.assertEqual((doc["whole"], doc["receiver"], doc["to"]),
+                         (False, "desk", "site3"))
+        sent = self.lab.finish(load)
+        self.assertEqual(sent.code, 0, sent)
+        self.assertEqual(self.ok("call", "desk", "who", "-s", "site2").out,
+                         "second")
+        one = self.lab.finish(first)
+        self.assertEqual(one.code, 0, one)
+        self.assertIn("desk: it has moved to another owner", one.err)
+        second.terminate()
+        two = self.lab.finish(second)
+        self.assertIn("it is here now: receiving on site3, from message", two.err)
+        got = [one.json(), two.json()]
+        self.assertEqual(sum(g["numbered"] for g in got),
+                         sent.json()["accepted"], (one, two, sent))
+        for g in got:
+            self.assertEqual((g["lost"], g["duplicated"], g["reordered"]),
+                             (0, 0, 0))
+
+    def test_what_is_queued_goes_along_or_is_dropped(self):
+        self.start("pile", "--hold", "-s", "site1",
+                   says="pile: receiving on site1")
+        takers = [self.start("pile", "--standby", "--json", "-s", site,
+                             says="pile: standing by")
+                  for site in ("site2", "site3")]
+        self.ok("send", "pile", "x", "--count", "20", "-s", "site2")
+        doc = self.ok("port", "migrate", "pile", "site2", "--json").json()
+        self.assertEqual((doc["queued"], doc["dropped"]), (20, 0))
+        lab.wait_until(lambda: self.ok("why", "pile", "--json").json()[
+            "queue"] == 0)
+        os.kill(takers[0].pid, signal.SIGSTOP)
+        try:
+            self.ok("send", "pile", "x", "--count", "30", "-s", "site1")
+            doc = self.ok("port", "migrate", "pile", "site3", "--drop",
+                          "--json").json()
+        finally:
+            os.kill(takers[0].pid, signal.SIGCONT)
+        self.assertGreater(doc["dropped"], 0)
+        self.assertEqual(doc["queued"], 0)
+        for taker in takers:
+            taker.terminate()
+        got = [self.lab.finish(taker).json()["received"] for taker in takers]
+        self.assertEqual(sum(got) + doc["dropped"], 50)
+
     def test_what_was_said_of_a_port_ends_with_it(self):
         """No site remembers for ever where ports lived that have ended."""
         def records(site):
