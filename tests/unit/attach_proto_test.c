@@ -348,7 +348,7 @@ Test(attach_proto, every_op_comes_back)
         cr_expect_arr_eq(bytes, again, size, "%s", attach_op_name(op));
         seen++;
     }
-    cr_expect_eq(seen, 20 + 9 + 20);
+    cr_expect_eq(seen, 21 + 12 + 21);
 }
 
 Test(attach_proto, fields_arrive_where_they_belong)

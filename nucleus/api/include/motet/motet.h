@@ -182,6 +182,78 @@ motet_port_info(struct motet *m, struct motet_ui port,
 MOTET_API MOTET_MUST_USE enum motet_err motet_adopts(struct motet *m,
                                                      bool adopts);
 
+enum motet_move_flag {
+    MOTET_MOVE_DROP = 1, /* what is queued is not taken along: messages are
+                          * lost, callers are told MOVING (not executed) */
+};
+
+/**
+ * Moves a port of this attachment to another actor and waits until that is over.
+ *
+ * @param to          "site2/actor", or "site2": the actor of that name there that
+ *                    the port's actor has here
+ * @param flags       0 or MOTET_MOVE_DROP
+ * @param timeout_ms  for all of it; then it is given up, if that is still possible
+ * @return OK: it has moved. NO_SITE, NO_ACTOR: nothing of that name; DECLINED: that
+ *         actor does not adopt; MOVING: it moves already; UNREACHABLE, LIMIT,
+ *         NO_MEMORY: of the other site; TIMEOUT, CANCELLED: given up. In all
+ *         these it stays where it is, and serves. SITE_DEAD: the other site died;
+ *         MOTET_EVENT_PORT_MOVED tells if the port went with it. MAYBE_TIMEOUT:
+ *         it is committed, and the other site has not answered
+ */
+MOTET_API MOTET_MUST_USE enum motet_err
+motet_port_migrate(struct motet_port *port, const char *to, unsigned flags,
+                   int64_t timeout_ms);
+
+/* A move that was begun. A plain value: nothing is released. */
+struct motet_move {
+    struct motet_ui site; /* that the port moves away from */
+    uint64_t id;          /* there; 0: to another actor of the same site, which
+                           * is over at once */
+};
+
+struct motet_move_info {
+    bool over;
+    enum motet_err err; /* once over: OK, or why it did not move */
+    uint32_t ports;
+    uint32_t queued; /* messages that were queued when it was frozen */
+    uint64_t bytes;  /* of all that went along */
+    /* Since it was asked for, ns; 0 = not yet. */
+    uint64_t frozen_ns;
+    uint64_t sent_ns;
+    uint64_t prepared_ns; /* the other site has it: it is committed */
+    uint64_t over_ns;
+};
+
+/**
+ * Begins to move any port, wherever it lives, by its capability.
+ *
+ * @param port        an operator (root, or the user of its site) may leave the key
+ *                    0
+ * @param timeout_ms  for finding it and asking its site
+ * @param move        set on success, by which to ask for it
+ * @return as motet_port_migrate() as far as can be told at once; PERMISSION: not
+ *         its capability. MAYBE_...: it may have begun
+ */
+MOTET_API MOTET_MUST_USE enum motet_err
+motet_migrate_start(struct motet *m, const struct motet_cap *port,
+                    const char *to, unsigned flags, int64_t timeout_ms,
+                    struct motet_move *move);
+
+/** Waits for the end of a move. @param info  set (but where the site is not heard)
+ * to how far it is; may be NULL
+ * @return as it ended; TIMEOUT: it is under way (0: only looks); STATE: it is not
+ *         known (any more: a site remembers its last 256) */
+MOTET_API MOTET_MUST_USE enum motet_err
+motet_migrate_wait(struct motet *m, const struct motet_move *move,
+                   struct motet_move_info *info, int64_t timeout_ms);
+
+/** Gives a move up: it ends with CANCELLED. @return STATE: it is committed, or
+ * over; PERMISSION: another user began it */
+MOTET_API MOTET_MUST_USE enum motet_err
+motet_migrate_abort(struct motet *m, const struct motet_move *move,
+                    int64_t timeout_ms);
+
 /* ---- groups ----------------------------------------------------------------
  */
 
