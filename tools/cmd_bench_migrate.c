@@ -21,7 +21,6 @@
  * a site with many idle ports is drained, and gets them back. */
 
 #define SECOND_NS 1000000000ULL
-#define FROM_SITE "from each call's due time, so that a stall is not left out"
 
 enum {
     MOVES_MAX = 10000,
@@ -467,7 +466,8 @@ static void print_head(const struct site_names *names, uint64_t from,
     char every[UNIT_TEXT_MAX];
 
     printf("%" PRIu64 " moves of the counter, %s <-> %s, one each %s; %" PRIu64
-           " calls/s from %s, " FROM_SITE "; then %" PRIu64 " idle ports\n",
+           " calls/s from %s, each timed from when it was due; then %" PRIu64
+           " idle ports\n",
            bench.moves, site_names_text(names, from, text), to->name,
            unit_ns(bench.every_ns, every), bench.rate, at, bench.ports);
     fflush(stdout);
