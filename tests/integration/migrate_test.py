@@ -145,6 +145,10 @@ class Migrate(Migrating):
         self.ok("port", "migrate", ui, "site3")
         self.assertEqual(self.where(ui), "site3")
         self.assertEqual(self.where("counter"), "site3")
+        groups = [p["groups"] for p in self.ok("port", "list",
+                                               "--json").json()["items"]
+                  if p["ui"] == ui]
+        self.assertEqual(groups, ["counter"])  # no name that has a site in it
 
     def test_why(self):
         self.move("counter", "site1")
