@@ -83,8 +83,8 @@ enum attach_op {
     ATTACH_PORT_GONE,    /* port */
     ATTACH_GONE,         /* err: the site ends this attachment */
     ATTACH_PORT_ADOPTED, /* cap, attr, seq: a port has moved to this actor */
-    ATTACH_PORT_MOVED,   /* port: another owns it. Its SENDs and CALLs that were
-                          * not answered end with this, as MAYBE_MOVED */
+    ATTACH_PORT_MOVED,   /* port: another owns it. What was begun from it was
+                          * answered before, with MAYBE_MOVED */
     ATTACH_FROZEN,       /* on: a port moves, and until this comes with `on`
                           * false the site reads nothing of this client */
     ATTACH_OP_COUNT

@@ -42,6 +42,7 @@ static void finish(struct motet *m, struct request *r,
     request_remove(m, r);
     r->done = true;
     r->result = *f;
+    r->result.err = moved_err(m, r, f->err);
 }
 
 static bool on_result(struct motet *m, const struct attach_frame *f)
@@ -67,7 +68,7 @@ static bool on_sent(struct motet *m, const struct attach_frame *f)
     }
     finish(m, r, f);
     if (r->async) {
-        request_tell(m, r, MOTET_EVENT_SENT, f->err);
+        request_tell(m, r, MOTET_EVENT_SENT, r->result.err);
     }
     return true;
 }
@@ -143,7 +144,7 @@ static bool on_call_done(struct motet *m, const struct attach_frame *f,
         r->letter = NULL;
     }
     if (r->async) {
-        request_tell(m, r, MOTET_EVENT_CALL_DONE, f->err);
+        request_tell(m, r, MOTET_EVENT_CALL_DONE, r->result.err);
     }
     return true;
 }

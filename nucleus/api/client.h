@@ -84,6 +84,7 @@ struct motet_port {
 struct motet {
     int fd;
     bool lost;
+    bool any_moved; /* a port has left, ever */
     bool frozen;  /* the site does not listen: a port moves */
     bool patient; /* what is written now waits for that */
     struct mem mem;
@@ -208,6 +209,9 @@ enum motet_err receive_top_up(struct motet *m);
 /** A port has come, or gone. @return false: no memory, or nonsense */
 MUST_USE bool port_adopted(struct motet *m, const struct attach_frame *f);
 MUST_USE bool port_moved(struct motet *m, const struct attach_frame *f);
+/** `err`, or MOVED where that is what it means. */
+enum motet_err moved_err(const struct motet *m, const struct request *r,
+                         enum motet_err err);
 /** Declines the orphans: calls among them were not executed. */
 void receive_decline(struct motet *m);
 /** Makes orphans of what has come for a port. */

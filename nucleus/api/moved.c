@@ -35,23 +35,17 @@ bool port_adopted(struct motet *m, const struct attach_frame *f)
     return true;
 }
 
-/* What was begun from it goes on, but its outcome is not told here. */
-static void end_begun(struct motet *m, struct motet_ui port)
+/* What crossed the word that the port has gone was refused, for a reason that
+ * says little to the program. */
+enum motet_err moved_err(const struct motet *m, const struct request *r,
+                         enum motet_err err)
 {
-    list_foreach (it, &m->requests) {
-        struct request *r = LIST_ENTRY(it, struct request, link);
-        const bool send = r->op == ATTACH_SEND;
-        if ((!send && r->op != ATTACH_CALL) || !motet_ui_equal(r->port, port)) {
-            continue;
-        }
-        request_remove(m, r);
-        r->done = true;
-        r->result.err = MOTET_E_MAYBE_MOVED;
-        if (r->async) {
-            request_tell(m, r, send ? MOTET_EVENT_SENT : MOTET_EVENT_CALL_DONE,
-                         MOTET_E_MAYBE_MOVED);
-        }
-    }
+    const bool strange = err == MOTET_E_INVALID || err == MOTET_E_NO_PORT ||
+                         err == MOTET_E_PERMISSION;
+    const bool of_port = r->port.hi != 0 || r->port.lo != 0;
+    return strange && of_port && m->any_moved && port_find(m, r->port) == NULL
+               ? MOTET_E_MOVED
+               : err;
 }
 
 bool port_moved(struct motet *m, const struct attach_frame *f)
@@ -65,6 +59,6 @@ bool port_moved(struct motet *m, const struct attach_frame *f)
     if (m->own == port) {
         m->own = NULL; /* the next one asked for is another */
     }
-    end_begun(m, f->port);
+    m->any_moved = true;
     return true;
 }

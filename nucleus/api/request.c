@@ -82,6 +82,9 @@ enum motet_err request_ask(struct motet *m, struct attach_frame *f,
     if (!request_add(m, r, f->op)) {
         return MOTET_E_NO_MEMORY;
     }
+    if (f->op != ATTACH_PORT_INFO) { /* that is of anybody's */
+        r->port = f->port;
+    }
     f->id = r->id;
     enum motet_err err = stream_say(m, f, NULL, 0);
     uint64_t by_ns = after_ms(PATIENCE_MS);

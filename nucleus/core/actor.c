@@ -149,12 +149,6 @@ bool nucleus_actor_frozen(const struct nucleus *n, struct motet_ui actor)
     return a != NULL && a->frozen > 0;
 }
 
-bool nucleus_actor_leaving(const struct nucleus *n, struct motet_ui actor)
-{
-    const struct actor *a = actor_get(n, actor);
-    return a != NULL && a->frozen > a->embryos;
-}
-
 bool nucleus_next_actor(const struct nucleus *n, struct motet_ui after,
                         struct motet_ui *actor, const char **name,
                         bool *adopts)

@@ -323,11 +323,9 @@ MUST_USE bool nucleus_image(const struct nucleus *n, struct motet_ui port,
 MUST_USE bool nucleus_image_parcel(const struct nucleus *n, uint64_t ticket,
                                    struct image_item *it);
 
-/** Whether a port of this actor is frozen: it must not be heard now. */
+/** Whether a port of this actor is moving away: it must not be heard now. One
+ * that comes does not count: the actor does not know it yet. */
 bool nucleus_actor_frozen(const struct nucleus *n, struct motet_ui actor);
-
-/** Likewise, not counting those that come: it does not know them yet. */
-bool nucleus_actor_leaving(const struct nucleus *n, struct motet_ui actor);
 
 /** The actor after `after` (zero UI: the first) in order of creation.
  * @return false at the end */

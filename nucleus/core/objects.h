@@ -37,7 +37,6 @@ struct actor {
     bool push;
     bool adopts;     /* takes ports that move to it */
     uint32_t frozen; /* ports of it */
-    uint32_t embryos; /* those of them that come */
     char name[MOTET_NAME_MAX + 1];
     struct list node;       /* nucleus.actors */
     struct list ports;      /* port.of_actor */

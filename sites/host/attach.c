@@ -237,7 +237,7 @@ void attach_flush(struct attach *a)
 static void on_sent(struct peer *p, const struct nuc_effect *e)
 {
     struct attach_send *send = map_get(&p->server->by_send, e->token, 0);
-    if (send == NULL || send->peer != p) {
+    if (send == NULL || send->peer != p || !ui_equal(send->port, e->port)) {
         return; /* begun by an earlier owner of the port: it was told */
     }
     const struct attach_frame f = {

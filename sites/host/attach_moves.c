@@ -20,7 +20,7 @@ bool peer_frozen(const struct peer *p)
 {
     const struct site *site = peer_site(p);
     return site != NULL && p->attached &&
-           nucleus_actor_leaving(site_nucleus(site), p->actor);
+           nucleus_actor_frozen(site_nucleus(site), p->actor);
 }
 
 static void tell_frozen(struct peer *p, bool on)
@@ -138,19 +138,26 @@ void guest_adopted(struct peer *p, const struct nuc_effect *e)
     peer_push(p, &f, NULL);
 }
 
-/* What was begun from it ends with this, for the program. */
-static void forget_begun(struct peer *p, struct motet_ui port)
+/* What was begun from it goes on elsewhere; for the program it ends. */
+static void end_begun(struct peer *p, struct motet_ui port)
 {
+    struct attach_frame f = {.err = MOTET_E_MAYBE_MOVED};
     list_foreach (it, &p->sends) {
         struct attach_send *send = LIST_ENTRY(it, struct attach_send, link);
         if (ui_equal(send->port, port)) {
+            f.op = ATTACH_SENT;
+            f.id = send->id;
             peer_send_free(send);
+            peer_push(p, &f, NULL);
         }
     }
     list_foreach (it, &p->calls) {
         struct attach_call *call = LIST_ENTRY(it, struct attach_call, link);
         if (ui_equal(call->port, port)) {
+            f.op = ATTACH_CALL_DONE;
+            f.id = call->id;
             peer_call_free(call);
+            peer_push(p, &f, NULL);
         }
     }
 }
@@ -161,6 +168,6 @@ void guest_moved(struct peer *p, const struct nuc_effect *e)
     const uint32_t watches = (uint32_t)e->watch;
     p->port_count -= p->port_count > 0;
     p->watch_count -= watches < p->watch_count ? watches : p->watch_count;
-    forget_begun(p, e->port);
+    end_begun(p, e->port);
     peer_push(p, &f, NULL);
 }

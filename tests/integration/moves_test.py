@@ -82,7 +82,7 @@ class Moves(lab.LabTest):
         done = [self.lab.finish(one) for one in [*loads, calls]]
         for one in done:
             self.assertEqual(one.code, 0, one)
-        asked = json.loads(done[-1].out.splitlines()[-1])["ok"]
+        asked = json.loads(done[-1].out.splitlines()[-1])["answered"]
 
         got = self.messages(outs)
         sent = [m for m in got if m[2] == "s"]
@@ -100,6 +100,30 @@ class Moves(lab.LabTest):
         for out in outs:
             self.assertGreater(len(self.messages([out])), 100,
                                "each of the three has served")
+
+    def test_senders_move(self):
+        """What a port sends goes on while the port moves, each once."""
+        sink = self.begin("site2", "copies")
+        self.programs["sink"] = self.programs.pop("site2")
+        lab.wait_until(lambda: "copies" in self.ok("group", "list").out)
+        outs = [self.begin("site1", "relay", "copies")]
+        lab.wait_until(lambda: "relay" in self.ok("group", "list").out)
+        outs.append(self.begin("site3", "-", "copies"))
+        self.move_first("relay", "site3")
+        load = self.lab.start("send", "relay", "r", "-s", "site1", "--rate",
+                              "500/s", "-n", "1500", "-d", "10s", "--json")
+        code, out, err = self.move("relay", *(["site1", "site3"] * 15))
+        self.assertEqual((code, err), (0, ""), out)
+        one = self.lab.finish(load)
+        self.assertEqual(one.code, 0, one)
+        lab.wait_until(lambda: len(self.messages([sink])) >= 1500,
+                       seconds=10, what="the copies")
+        for files in (outs, [sink]):
+            got = self.messages(files)
+            self.assertEqual([m[0] for m in got], list(range(1, 1501)))
+            numbers = [struct.unpack("<4sQQ", bytes.fromhex(m[1]))[2]
+                       for m in got]
+            self.assertEqual(sorted(numbers), list(range(1500)))
 
     def test_refusals(self):
         self.counters("shy")
@@ -135,9 +159,46 @@ class Moves(lab.LabTest):
             lambda: self.lab.motet("call", "mortal", "x", "-s",
                                    "site3").code in (3, 4),
             what="the end of the name")
-        # Its site is well: another program can take ports there.
+        # Nothing is left of it to be moved; its site is well.
         self.begin("site2")
-        self.assertEqual(self.move("mortal", "site2")[0], 4)
+        code, _, err = self.move("mortal", "site2")
+        self.assertEqual(code, 4)
+        self.assertIn(err, ("move_port: the group has no member\n",
+                            "move_port: no such port\n"))
+
+    def test_adopter_dies_in_the_middle(self):
+        """It is killed at any moment of moves to and fro: then the port serves
+        where it was, or is told dead; it is never in between."""
+        self.begin("site1", "middle")
+        lab.wait_until(lambda: self.lab.motet("call", "middle", "x").code == 0,
+                       what="the counter")
+        for pause in (0.02, 0.05, 0.08, 0.13, 0.21):
+            name = f"middle{pause}"
+            self.begin("site3", name)
+            lab.wait_until(
+                lambda n=name: self.lab.motet("call", n, "x").code == 0)
+            adopter = self.programs["site2"] = subprocess.Popen(
+                [EXAMPLES / "moving_counter"], stdout=subprocess.DEVNULL,
+                env={**self.lab.env, "MOTET_SITE": "site2"})
+            self.move_first(name, "site2")
+            self.move_first(name, "site3")
+            mover = subprocess.Popen(
+                [EXAMPLES / "move_port", name, *(["site2", "site3"] * 40)],
+                env=self.lab.env, stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE, text=True)
+            time.sleep(pause)
+            adopter.kill()
+            adopter.wait()
+            _, err = mover.communicate(timeout=20)
+            self.assertTrue(err.startswith("move_port: "), err)
+            self.assertIn(mover.returncode, (4, 5))
+            # Either is final, and known to all at once.
+            codes = [self.lab.motet("call", name, "x", "-s", site).code
+                     for site in SITES]
+            self.assertIn(codes, ([0, 0, 0], [4, 4, 4], [3, 3, 3]), err)
+            self.programs["site3"].kill()
+            self.programs["site3"].wait()
+        self.ok("call", "middle", "x")  # others noticed nothing
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ static struct attach_frame full(enum attach_op op)
         .queue_bytes_max = 27,
         .timeout_ms = 28,
         .wait = true,
+        .on = true,
         .held = 29,
         .of = 30,
         .watch = 31,
