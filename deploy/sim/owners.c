@@ -141,6 +141,9 @@ void work_port(struct work *k, struct node *n, struct motet_ui port,
     }
     for (uint32_t i = 0; i < SPOTS && i < k->spots; i++) {
         struct spot *s = &k->spot[i];
+        if (what == CHECK_PORT_END && motet_ui_equal(s->ui, port)) {
+            s->live = false;
+        }
         if (what == CHECK_OWNER && motet_ui_equal(s->ui, port)) {
             s->node = n;
             s->life = n->life;

@@ -2,6 +2,7 @@
 """Ports of programs move between real sites while they are in use."""
 
 import json
+import os
 import pathlib
 import signal
 import struct
@@ -138,6 +139,38 @@ class Moves(lab.LabTest):
                           "take it\n"))
         child.kill()
         self.assertEqual(self.ok("call", "shy", "still").code, 0)
+
+    def pid(self, site):
+        file = next(pathlib.Path(self.lab.folder).rglob(f"{site}.pid"))
+        return int(file.read_text().split()[0])
+
+    def test_a_silent_site(self):
+        """The move is given up. The program, not heard meanwhile, is heard
+        again: what it answered before and after arrives."""
+        outs = self.counters("patient")
+        self.move_first("patient", "site2")
+        self.move_first("patient", "site1")
+        silent = self.pid("site2")
+        os.kill(silent, signal.SIGSTOP)
+        try:
+            mover = subprocess.Popen(
+                [EXAMPLES / "move_port", "patient", "site2"],
+                env={**self.lab.env, "MOTET_SITE": "site1"}, text=True,
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            time.sleep(0.2)
+            begun = time.monotonic()
+            self.ok("call", "patient", "x", "-s", "site3", "-d", "5s")
+            took = time.monotonic() - begun
+        finally:
+            os.kill(silent, signal.SIGCONT)
+        _, err = mover.communicate(timeout=20)
+        self.assertEqual((mover.returncode, err),
+                         (4, "move_port: the deadline passed first\n"))
+        self.assertGreater(took, 0.3, "it waited while the port was frozen")
+        self.move_first("patient", "site2")
+        self.ok("call", "patient", "x")
+        got = [m[0] for m in self.messages(outs)]
+        self.assertEqual(got, list(range(1, len(got) + 1)))
 
     def test_adopter_dies(self):
         """Stopped, it answers nothing; killed, its port is told dead."""
