@@ -179,7 +179,7 @@ bool launch_conf(const struct cluster *c, const struct site_files *site,
     }
     put_joins(f, c, site);
     fprintf(f, "actor = echo\nactor = bench\n%s",
-            site == &c->sites[0] ? "actor = counter\n" : "");
+            site == &c->sites[0] ? "actor = counter\nactor = ballast\n" : "");
     if (ferror(f) != 0 || fclose(f) != 0) {
         say_error("cannot write %.300s: %s", site->conf, strerror(errno));
         return false;

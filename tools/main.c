@@ -21,16 +21,18 @@ static const struct {
     const char *title;
     const struct verb *verbs[12];
 } groups[] = {
-    {"a cluster", {&verb_up, &verb_down, &verb_status}},
+    {"a cluster", {&verb_up, &verb_down, &verb_status, &verb_why}},
     {"messages",
      {&verb_call, &verb_send, &verb_receive, &verb_watch, &verb_ping}},
     {"sites",
      {&verb_site_list, &verb_site_kill, &verb_site_pause, &verb_site_resume,
-      &verb_site_restart, &verb_site_add, &verb_site_logs}},
+      &verb_site_restart, &verb_site_add, &verb_site_drain, &verb_site_logs}},
     {"ports, groups, links",
-     {&verb_port_list, &verb_port_info, &verb_group_list, &verb_group_info,
-      &verb_link_list, &verb_link_stats}},
-    {"measuring", {&verb_bench_call, &verb_bench_send, &verb_bench_ports}},
+     {&verb_port_list, &verb_port_info, &verb_port_migrate, &verb_actor_migrate,
+      &verb_group_list, &verb_group_info, &verb_link_list, &verb_link_stats}},
+    {"measuring",
+     {&verb_bench_call, &verb_bench_send, &verb_bench_ports,
+      &verb_bench_migrate}},
     {"breaking it on purpose",
      {&verb_chaos_run, &verb_chaos_list, &verb_chaos_check}},
     {"other", {&verb_version, &verb_help}},
