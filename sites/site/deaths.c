@@ -25,12 +25,6 @@ struct death {
     struct list witnesses;
 };
 
-/* How far the lives of a site are known to be over. */
-struct tomb {
-    uint64_t site;
-    uint32_t incarnation;
-};
-
 void deaths_init(struct site *s)
 {
     list_init(&s->deaths);
@@ -38,6 +32,7 @@ void deaths_init(struct site *s)
     list_init(&s->tomb_list);
 }
 
+/* How far the lives of a site are known to be over. */
 struct tomb_node {
     struct list link;
     struct tomb t;
@@ -264,4 +259,53 @@ uint64_t deaths_deadline_ns(const struct site *s)
         at = d->ask_ns < at ? d->ask_ns : at;
     }
     return at;
+}
+
+/* ---- Deaths that ports were told of ----------------------------------------
+ */
+
+static bool pending(const struct site *s, const struct tomb *t)
+{
+    list_foreach (it, &s->deaths) {
+        const struct death *d = LIST_ENTRY(it, const struct death, link);
+        if (d->site == t->site && d->incarnation <= t->incarnation) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool deaths_next(const struct site *s, struct list **at,
+                 struct tomb *tomb)
+{
+    struct list *it =
+        *at == NULL ? list_first(&s->tomb_list) : list_after(&s->tomb_list, *at);
+
+    for (; it != NULL; it = list_after(&s->tomb_list, it)) {
+        *at = it;
+        *tomb = LIST_ENTRY(it, const struct tomb_node, link)->t;
+        if (!pending(s, tomb)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool deaths_told(struct site *s, const struct tomb *tomb)
+{
+    const struct tomb_node *n = map_get(&s->tombs, tomb->site, 0);
+
+    if (tomb->site == s->cfg.site) {
+        return tomb->incarnation < s->cfg.incarnation;
+    }
+    if (n != NULL && n->t.incarnation >= tomb->incarnation) {
+        return !pending(s, tomb);
+    }
+    members_step(s->members, &(struct member_in){
+                                 .kind = MEMBER_IN_DEAD,
+                                 .now_ns = s->now_ns,
+                                 .site = tomb->site,
+                                 .incarnation = tomb->incarnation});
+    deaths_begin(s, tomb->site, tomb->incarnation, NUC_SITE_DEAD);
+    return false;
 }

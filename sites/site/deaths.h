@@ -11,7 +11,10 @@
  * activate a port that comes from there, and has said where those live that it
  * had given to that life.
  *
- * One that does not answer is waited for until it does, or is dead itself. */
+ * One that does not answer is waited for until it does, or is dead itself.
+ *
+ * A port takes the deaths along that it was told of: where it arrives nothing may
+ * come to it any more from there. */
 
 void deaths_init(struct site *s);
 void deaths_fini(struct site *s);
@@ -25,5 +28,20 @@ void deaths_message(struct site *s, uint64_t from, const struct dir_msg *msg);
 /** Goes on where nothing is waited for any more; asks again. */
 void deaths_run(struct site *s);
 uint64_t deaths_deadline_ns(const struct site *s);
+
+/** A life that is over, and all before it. */
+struct tomb {
+    uint64_t site;
+    uint32_t incarnation;
+};
+
+/** The deaths of which everything here was told; *at is NULL at first. */
+bool deaths_next(const struct site *s, struct list **at,
+                 struct tomb *tomb);
+/**
+ * Another site was told of a death. Here it is believed, and told in its turn.
+ * @return whether it was told already
+ */
+bool deaths_told(struct site *s, const struct tomb *tomb);
 
 #endif

@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "deaths.h"
 #include "moves.h"
 #include "nucleus/base/ui.h"
 
@@ -358,6 +359,26 @@ static bool read_head(struct site *s, struct arrival *a, struct reader *r,
     return reader_ok(r);
 }
 
+/* The ports were told of deaths: so are those who live here, first of all. */
+static enum motet_err read_deaths(struct site *s, struct reader *r)
+{
+    const uint32_t count = read_u32(r);
+    bool told = true;
+
+    for (uint32_t i = 0; i < count && reader_ok(r); i++) {
+        struct tomb tomb;
+        tomb.site = read_u64(r);
+        tomb.incarnation = read_u32(r);
+        if (reader_ok(r) && tomb.site != 0 && tomb.incarnation != 0) {
+            told = deaths_told(s, &tomb) && told;
+        }
+    }
+    if (!reader_ok(r)) {
+        return MOTET_E_PROTOCOL;
+    }
+    return told ? MOTET_OK : MOTET_E_AGAIN;
+}
+
 /* What has been installed is named by what has been frozen. */
 static void undo(struct site *s, struct arrival *a, uint32_t count,
                  uint64_t site, uint32_t incarnation)
@@ -405,7 +426,8 @@ static void install(struct site *s, struct arrival *a)
             arrival_free(s, a);
             return;
         }
-        err = ask == MIG_INSTALL ? fit(&f, &c) : MOTET_E_STALE;
+        err = ask == MIG_INSTALL ? read_deaths(s, &f.r) : MOTET_E_STALE;
+        err = err == MOTET_OK ? fit(&f, &c) : err;
     }
     drop_bytes(s, a);
     if (err == MOTET_OK) {

@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "deaths.h"
 #include "moves.h"
 #include "nucleus/base/ui.h"
 
@@ -47,6 +48,33 @@ static bool put_item(struct site *s, struct move *m, struct image_item *it)
     return ok;
 }
 
+/* Of which deaths the ports were told: a number, and what follows. */
+static bool put_deaths(struct site *s, struct move *m)
+{
+    uint8_t bytes[16];
+    struct list *at = NULL;
+    struct tomb tomb;
+    uint32_t count = 0;
+
+    while (deaths_next(s, &at, &tomb)) {
+        count++;
+    }
+    struct writer w = writer_of(bytes, sizeof bytes);
+    write_u32(&w, count);
+    if (!put(s, m, bytes, w.at)) {
+        return false;
+    }
+    for (at = NULL; deaths_next(s, &at, &tomb);) {
+        w = writer_of(bytes, sizeof bytes);
+        write_u64(&w, tomb.site);
+        write_u32(&w, tomb.incarnation);
+        if (!put(s, m, bytes, w.at)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool put_head(struct site *s, struct move *m)
 {
     uint8_t bytes[128];
@@ -69,7 +97,7 @@ static bool put_head(struct site *s, struct move *m)
             return false;
         }
     }
-    return true;
+    return put_deaths(s, m);
 }
 
 /* ---- An actor --------------------------------------------------------------
