@@ -217,6 +217,8 @@ Test(scenario, which_directions_a_fault_is_about)
     cr_expect(chaos_touches(&both, 3, 0, 2) && chaos_touches(&both, 3, 2, 0));
     cr_expect_not(chaos_touches(&both, 3, 1, 2), "between the targets");
     cr_expect_not(chaos_touches(&both, 3, 0, 0), "to itself");
+    cr_expect_not(chaos_touches(&both, 3, 0, UINT32_MAX), "no site");
+    cr_expect_not(chaos_touches(&ring, 3, 3, 0), "no site");
     for (uint32_t i = 0; i < 5; i++) {
         cr_expect_not(chaos_touches(&ring, 5, i, (i + 1) % 5));
         cr_expect(chaos_touches(&ring, 5, i, (i + 2) % 5));
