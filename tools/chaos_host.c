@@ -370,7 +370,9 @@ static void look_after(struct hosting *h, uint32_t i, uint64_t now_ns)
         }
     } else if (now_ns >= k->start_at_ns) {
         hurt_remember(s);
-        if (launch_start(s) && k->pauses > 0) {
+        if (!launch_start(s)) {
+            k->start_at_ns = now_ns + second_ns;
+        } else if (k->pauses > 0) {
             (void)hurt_pause(s);
         }
     }

@@ -32,7 +32,8 @@ static const struct {
       &verb_link_list, &verb_link_stats}},
     {"measuring", {&verb_bench_call, &verb_bench_send, &verb_bench_ports}},
     {"breaking it on purpose",
-     {&verb_chaos_run, &verb_chaos_list, &verb_chaos_check}},
+     {&verb_chaos_run, &verb_chaos_list, &verb_chaos_check, &verb_chaos_add,
+      &verb_chaos_active, &verb_chaos_clear}},
     {"other", {&verb_version, &verb_help}},
 };
 

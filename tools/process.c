@@ -109,6 +109,14 @@ static bool write_file(const char *file, const struct process *p)
     return fclose(f) == 0;
 }
 
+bool process_note(const char *file)
+{
+    struct process self = {.pid = getpid()};
+    char state;
+
+    return read_stat(self.pid, &self, &state) && write_file(file, &self);
+}
+
 static _Noreturn void become(char *const argv[], int log, int told)
 {
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC);

@@ -29,6 +29,9 @@ bool process_look(struct process *p);
 MUST_USE bool process_start(char *const argv[], const char *log,
                             const char *file, struct process *p);
 
+/** Writes a pid file of this process. @return false; it is told */
+MUST_USE bool process_note(const char *file);
+
 /** Sends a signal, to this process and no other. @return false: it has ended,
  * or may not be signalled (told) */
 bool process_signal(const struct process *p, int signal);

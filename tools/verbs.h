@@ -33,9 +33,12 @@ extern const struct verb verb_bench_call;  /* cmd_bench.c */
 extern const struct verb verb_bench_send;  /* cmd_bench.c */
 extern const struct verb verb_bench_ports; /* cmd_bench.c */
 
-extern const struct verb verb_chaos_run;   /* cmd_chaos.c */
-extern const struct verb verb_chaos_list;  /* cmd_chaos.c */
-extern const struct verb verb_chaos_check; /* cmd_chaos.c */
+extern const struct verb verb_chaos_run;    /* cmd_chaos.c */
+extern const struct verb verb_chaos_list;   /* cmd_chaos.c */
+extern const struct verb verb_chaos_check;  /* cmd_chaos.c */
+extern const struct verb verb_chaos_add;    /* cmd_chaos_live.c */
+extern const struct verb verb_chaos_active; /* cmd_chaos_live.c */
+extern const struct verb verb_chaos_clear;  /* cmd_chaos_live.c */
 
 extern const struct verb verb_version; /* cmd_version.c */
 

@@ -165,6 +165,50 @@ static bool read_hash(const char *text, struct runs *r)
     return *text != '\0' && *at == '\0';
 }
 
+/* Switches and words that are looked at later. @return false: none of them */
+static bool parse_plain(struct arguments *a, int key, char *text)
+{
+    struct runs *r = &a->runs;
+    switch (key) {
+    case OPT_TWICE:
+        r->twice = true;
+        break;
+    case OPT_JSON:
+        r->json = true;
+        break;
+    case OPT_FAIL_FAST:
+        r->fail_fast = true;
+        break;
+    case OPT_MUST_SEE:
+        r->must_see = true;
+        break;
+    case OPT_VERBOSE:
+        r->verbose = true;
+        break;
+    case OPT_ANYWAY:
+        r->anyway = true;
+        break;
+    case OPT_TRACE:
+        r->opt.trace = stdout;
+        break;
+    case OPT_RECORDS:
+        r->opt.records = true;
+        break;
+    case OPT_SCENARIO:
+        a->scenario = text;
+        break;
+    case OPT_ACTOR:
+        r->opt.actor = text;
+        break;
+    case OPT_OUT:
+        a->out = text;
+        break;
+    default:
+        return false;
+    }
+    return true;
+}
+
 static error_t parse(int key, char *text, struct argp_state *state)
 {
     struct arguments *a = state->input;
@@ -193,39 +237,6 @@ static error_t parse(int key, char *text, struct argp_state *state)
     case OPT_HASH:
         ok = read_hash(text, r);
         break;
-    case OPT_TWICE:
-        r->twice = true;
-        break;
-    case OPT_JSON:
-        r->json = true;
-        break;
-    case OPT_FAIL_FAST:
-        r->fail_fast = true;
-        break;
-    case OPT_MUST_SEE:
-        r->must_see = true;
-        break;
-    case OPT_VERBOSE:
-        r->verbose = true;
-        break;
-    case OPT_SCENARIO:
-        a->scenario = text;
-        break;
-    case OPT_ACTOR:
-        r->opt.actor = text;
-        break;
-    case OPT_OUT:
-        a->out = text;
-        break;
-    case OPT_ANYWAY:
-        r->anyway = true;
-        break;
-    case OPT_TRACE:
-        r->opt.trace = stdout;
-        break;
-    case OPT_RECORDS:
-        r->opt.records = true;
-        break;
     case ARGP_KEY_ARG:
         if (a->verb == NULL) {
             a->verb = text;
@@ -241,7 +252,7 @@ static error_t parse(int key, char *text, struct argp_state *state)
         }
         break;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return parse_plain(a, key, text) ? 0 : ARGP_ERR_UNKNOWN;
     }
     if (!ok) {
         argp_error(state, "not understood: '%s'", text);

@@ -252,7 +252,7 @@ static void relink_one(struct world *w, uint32_t i, uint32_t j)
 }
 
 /* All links anew, from the weather and the faults that last. */
-static void relink(struct world *w)
+void faults_relink(struct world *w)
 {
     for (uint32_t i = 0; i <= w->node_count; i++) {
         for (uint32_t j = 0; j <= w->node_count; j++) {
@@ -283,7 +283,7 @@ static void redraw(struct world *w, const struct chaos_fault *f)
             }
         }
     }
-    relink(w);
+    faults_relink(w);
 }
 
 /* ---- All of a run ----------------------------------------------------------
@@ -355,7 +355,7 @@ void faults_draw(struct world *w, uint64_t seed)
             }
         }
     }
-    relink(w);
+    faults_relink(w);
     draw_faults(w, seed);
     if (w->opt->faults != NULL) {
         chaos_free(&w->faults);
@@ -381,97 +381,6 @@ void faults_start(struct world *w)
     arm(w);
 }
 
-/* ---- Sites -----------------------------------------------------------------
- */
-
-/* The state file is lost or rolled back; never so that the file and the clock
- * both say less than was used before: that only the memory of peers covers. */
-static void hurt_state(struct node *n, enum chaos_kind kind)
-{
-    const struct world *w = n->world;
-    const int64_t wall =
-        WALL_START_S + (int64_t)(w->now_ns / SECOND) + n->wall_s;
-    if (kind != CHAOS_KILL && kind != CHAOS_RESTART &&
-        wall > (int64_t)n->stored) {
-        n->stored = kind == CHAOS_LOSE_STATE ? 0 : n->stored_before;
-    }
-}
-
-static void end_life(struct node *n, const struct chaos_fault *f)
-{
-    struct world *w = n->world;
-    if (n->site == NULL || n->apart ||
-        (f->kind == CHAOS_RESTART && n->paused)) {
-        return;
-    }
-    if (f->kind == CHAOS_RESTART) {
-        node_leave(n);
-    } else {
-        node_crash(n, "crashes");
-    }
-    hurt_state(n, f->kind);
-    world_at(w, &n->boot, DUE_BOOT, w->now_ns + f->for_ns);
-}
-
-/* A second copy of a site is started: same key, a copy of its state file. */
-static void start_twin(struct node *n)
-{
-    struct world *w = n->world;
-    struct node *t = &w->node[w->node_count];
-    if (t->site != NULL || n->site == NULL || n->apart) {
-        return;
-    }
-    t->id = n->id;
-    t->stored = n->stored;
-    t->wall_s = n->wall_s;
-    const unsigned number = n->index + 1;
-    (void)snprintf(t->name, sizeof t->name, "site%u", number);
-    (void)snprintf(t->addr, sizeof t->addr, "site%u:7118", number);
-    w->twin_of = n->index;
-    relink(w);
-    seen(w, SEEN_WORLD_TWIN_RUNS);
-    node_boot(t);
-}
-
-static void strike_site(struct node *n, const struct chaos_fault *f)
-{
-    struct world *w = n->world;
-    switch ((int)f->kind) { /* those it is about */
-    case CHAOS_KILL:
-    case CHAOS_RESTART:
-    case CHAOS_LOSE_STATE:
-    case CHAOS_ROLL_BACK:
-        end_life(n, f);
-        break;
-    case CHAOS_PAUSE:
-        if (!n->apart) {
-            node_pause(n, f->for_ns);
-        }
-        break;
-    case CHAOS_TWIN:
-        start_twin(n);
-        break;
-    case CHAOS_SLOW:
-    case CHAOS_STUCK:
-        work_manner(w->work, n,
-                    f->kind == CHAOS_SLOW ? MANNER_SLOW : MANNER_STUCK);
-        break;
-    case CHAOS_DISK_FULL:
-        n->full_until_ns = w->now_ns + f->for_ns;
-        break;
-    case CHAOS_CLOCK:
-        n->wall_s += f->by;
-        break;
-    case CHAOS_STRANGER:
-        if (n->site != NULL) {
-            net_stranger(n);
-        }
-        break;
-    default:
-        break;
-    }
-}
-
 /* ---- Begin and end ---------------------------------------------------------
  */
 
@@ -479,7 +388,7 @@ static void strike_sites(struct world *w, const struct chaos_fault *f)
 {
     for (uint32_t i = 0; i < w->node_count; i++) {
         if ((f->sites >> i & 1) != 0) {
-            strike_site(&w->node[i], f);
+            faults_strike(&w->node[i], f);
         }
     }
 }
@@ -500,7 +409,7 @@ static void strike(struct world *w, const struct chaos_fault *f)
         } else if (f->kind == CHAOS_WEATHER) {
             redraw(w, f);
         } else {
-            relink(w);
+            faults_relink(w);
         }
     }
 }
@@ -576,7 +485,7 @@ void faults_on_undo(struct undo *u)
         }
     }
     if (chaos_about(f->kind) != CHAOS_OF_SITES) {
-        relink(w);
+        faults_relink(w);
     }
 }
 
@@ -658,7 +567,7 @@ void faults_heal(struct world *w, bool core_only)
         seen(w, SEEN_WORLD_CORE_ONLY);
         choose_core(w);
     }
-    relink(w);
+    faults_relink(w);
     for (uint32_t i = 0; i < w->node_count; i++) {
         struct node *n = &w->node[i];
         if (n->paused) {

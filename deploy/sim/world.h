@@ -14,7 +14,8 @@
  *   world.c     virtual time; nodes: sites that boot, run, pause and crash
  *   simnet.c    connections between them
  *   simdial.c   how those begin
- *   faults.c    who breaks what, when
+ *   faults.c    what breaks, when, and how it ends
+ *   strike.c    what that does to a site
  *   workload.c  the actors on the sites, as a whole (work.h)
  *   worker.c    what an actor does when something comes
  *   ops.c       what it does of its own accord
@@ -302,6 +303,10 @@ void faults_heal(struct world *w, bool core_only);
 void faults_on(struct script *s);
 void faults_on_undo(struct undo *u);
 void faults_fini(struct world *w);
+/** All links anew, from the weather and the faults that last. */
+void faults_relink(struct world *w);
+/** strike.c: a fault that is about sites begins at one of them. */
+void faults_strike(struct node *n, const struct chaos_fault *f);
 
 /* ---- workload.c ------------------------------------------------------------
  */
