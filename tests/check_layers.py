@@ -26,6 +26,8 @@ LAYERS = {
     "sites/plugin": ["nucleus/base"],
     "netmgr/uv": PURE,
     "deploy/check": ["nucleus/base"],
+    "deploy/units": ["nucleus/base"],
+    "deploy/fault": ["nucleus/base", "deploy/units"],
     "deploy/chaos": ["nucleus/base"],
     "deploy/pki": ["nucleus/base"],
     "deploy/sim": [
@@ -33,6 +35,7 @@ LAYERS = {
         "sites/plugin",
         "deploy/check",
         "deploy/chaos",
+        "deploy/fault",
         "<api>",
     ],
     "deploy/load": [
@@ -45,6 +48,8 @@ LAYERS = {
     ],
     "sites/host": [*PURE, "sites/plugin", "netmgr/uv", "nucleus/api", "<api>"],
     "tools": [
+        "deploy/units",
+        "deploy/fault",
         *PURE,
         "sites/plugin",
         "nucleus/api",

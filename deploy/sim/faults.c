@@ -11,23 +11,31 @@
 /* ---- Draws -----------------------------------------------------------------
  */
 
-static struct link draw_link(struct prng *p, uint32_t badness)
+enum { LINK_RATE = 100000000 }; /* bytes a second, in good weather */
+
+static struct weather draw_weather(struct prng *p, uint32_t badness)
 {
     static const uint64_t mean_us[] = {100, 1000, 8000, 40000};
-    struct link l = {.rate = 100000000};
+    struct weather w = {.rate = LINK_RATE,
+                        .params = {.reorder_by_ns = 50 * MS}};
+    struct fate_params *f = &w.params;
     /* One draw a statement: the order of others is the compiler's. */
-    l.delay_min_ns = prng_below(p, mean_us[badness] * 1000);
-    l.delay_mean_ns = prng_below(p, mean_us[badness] * 1000);
+    f->delay_ns = prng_below(p, mean_us[badness] * 1000);
+    f->tail_ns = prng_below(p, mean_us[badness] * 1000);
     if (badness >= 2) {
-        l.rate = prng_between(p, 500000, 20000000);
+        w.rate = prng_between(p, 500000, 20000000);
     }
     if (badness > 0) {
         static const uint32_t loss[] = {0, 1000, 20000, 150000};
-        l.loss = (uint32_t)prng_below(p, loss[badness]);
-        l.duplicate = (uint32_t)prng_below(p, loss[badness]);
-        l.reorder = (uint32_t)prng_below(p, loss[badness]);
+        f->loss = (uint32_t)prng_below(p, loss[badness]);
+        f->duplicate = (uint32_t)prng_below(p, loss[badness]);
+        f->reorder = (uint32_t)prng_below(p, loss[badness]);
     }
-    return l;
+    if (badness > 1 && prng_chance(p, 300000)) {
+        f->burst = (uint32_t)prng_below(p, 10000);
+        f->burst_length = (uint32_t)prng_between(p, 2, 20);
+    }
+    return w;
 }
 
 static uint32_t draw_badness(const struct world *w, struct prng *p)
@@ -192,32 +200,43 @@ static void most(uint32_t *to, int64_t value)
     *to = value > (int64_t)*to ? (uint32_t)value : *to;
 }
 
+/* Losses come alone, or so many in a row, on average. */
+static void overlay_loss(struct fate_params *p, const struct chaos_fault *f)
+{
+    if (f->burst > 1) {
+        most(&p->burst, f->by / f->burst);
+        most(&p->burst_length, f->burst);
+    } else {
+        most(&p->loss, f->by);
+    }
+}
+
 /* What a fault makes of a link while it lasts. */
 static void overlay(struct link *l, const struct chaos_fault *f)
 {
+    struct fate_params *p = &l->fate.params;
     switch ((int)f->kind) { /* those it is about */
     case CHAOS_CUT:
     case CHAOS_RING:
         l->cuts++;
         break;
     case CHAOS_LOSS:
-        most(&l->loss, f->by);
-        most(&l->burst, f->burst);
+        overlay_loss(p, f);
         break;
     case CHAOS_DELAY:
-        l->delay_min_ns += (uint64_t)f->by;
+        p->delay_ns += (uint64_t)f->by;
         break;
     case CHAOS_JITTER:
-        l->delay_mean_ns += (uint64_t)f->by;
+        p->tail_ns += (uint64_t)f->by;
         break;
     case CHAOS_DUPLICATE:
-        most(&l->duplicate, f->by);
+        most(&p->duplicate, f->by);
         break;
     case CHAOS_REORDER:
-        most(&l->reorder, f->by);
+        most(&p->reorder, f->by);
         break;
     case CHAOS_CORRUPT:
-        most(&l->corrupt, f->by);
+        most(&p->corrupt, f->by);
         break;
     case CHAOS_RATE:
         l->rate = (uint64_t)f->by < l->rate ? (uint64_t)f->by : l->rate;
@@ -234,11 +253,9 @@ static void relink_one(struct world *w, uint32_t i, uint32_t j)
 {
     struct link *l = &w->link[i][j];
     const uint32_t cuts = l->cuts;
-    const uint64_t clogged_ns = l->clogged_until_ns;
-    const uint32_t burst_left = l->burst_left;
-    *l = w->weather[i][j];
-    l->clogged_until_ns = clogged_ns;
-    l->burst_left = burst_left;
+    l->fate.params = w->weather[i][j].params;
+    l->rate = w->weather[i][j].rate;
+    l->queue = 0;
     l->cuts = w->node[i].apart || w->node[j].apart;
     list_foreach (it, &w->active) {
         const struct undo *u = LIST_ENTRY(it, struct undo, link);
@@ -246,6 +263,7 @@ static void relink_one(struct world *w, uint32_t i, uint32_t j)
             overlay(l, u->fault);
         }
     }
+    l->fate.params.cut = l->cuts > 0;
     if (cuts > 0 && l->cuts == 0) {
         net_uncut(w, i, j);
     }
@@ -266,7 +284,7 @@ static void clog_links(struct world *w, const struct chaos_fault *f)
     for (uint32_t i = 0; i <= w->node_count; i++) {
         for (uint32_t j = 0; j <= w->node_count; j++) {
             if (touches(w, f, i, j)) {
-                w->link[i][j].clogged_until_ns = w->now_ns + f->for_ns;
+                w->link[i][j].fate.clogged_until_ns = w->now_ns + f->for_ns;
             }
         }
     }
@@ -279,7 +297,7 @@ static void redraw(struct world *w, const struct chaos_fault *f)
     for (uint32_t i = 0; i <= w->node_count; i++) {
         for (uint32_t j = 0; j <= w->node_count; j++) {
             if (prng_chance(&p, 200000)) {
-                w->weather[i][j] = draw_link(&p, draw_badness(w, &p));
+                w->weather[i][j] = draw_weather(&p, draw_badness(w, &p));
             }
         }
     }
@@ -343,10 +361,11 @@ void faults_draw(struct world *w, uint64_t seed)
     w->script.world = w;
     for (uint32_t i = 0; i < NODES_MAX; i++) {
         for (uint32_t j = 0; j < NODES_MAX; j++) {
-            w->weather[i][j].rate = 100000000;
+            fate_init(&w->link[i][j].fate, prng_next(&w->net_chance));
+            w->weather[i][j].rate = LINK_RATE;
             if (i <= w->node_count && j <= w->node_count) {
                 w->weather[i][j] =
-                    draw_link(&w->chance, draw_badness(w, &w->chance));
+                    draw_weather(&w->chance, draw_badness(w, &w->chance));
             }
             if (i < j && j < w->node_count) {
                 w->datagram[i][j] =
@@ -548,10 +567,12 @@ static void heal_links(struct world *w)
 {
     for (uint32_t i = 0; i <= w->node_count; i++) {
         for (uint32_t j = 0; j <= w->node_count; j++) {
-            struct link *l = &w->weather[i][j];
-            l->loss = l->loss > 10000 ? 10000 : l->loss;
-            l->rate = l->rate < 2000000 ? 2000000 : l->rate;
-            w->link[i][j].clogged_until_ns = 0;
+            struct weather *x = &w->weather[i][j];
+            struct fate_params *f = &x->params;
+            f->loss = f->loss > 10000 ? 10000 : f->loss;
+            f->burst = 0;
+            x->rate = x->rate < 2000000 ? 2000000 : x->rate;
+            w->link[i][j].fate.clogged_until_ns = 0;
         }
     }
 }

@@ -1,6 +1,7 @@
 #ifndef SIM_WORLD_H
 #define SIM_WORLD_H
 
+#include "deploy/fault/fate.h"
 #include "nucleus/base/deadline.h"
 #include "nucleus/base/list.h"
 #include "nucleus/base/map.h"
@@ -95,20 +96,20 @@ struct node {
     uint32_t reborn; /* must be created anew with at least this incarnation */
 };
 
-/* One direction of the way between two nodes. */
+/* How it is between two nodes, in one direction, without faults. */
+struct weather {
+    struct fate_params params;
+    uint64_t rate; /* bytes a second */
+};
+
+/* One direction of the way between two nodes. What it does to what is sent is
+ * the engine's; rate and queue are those of each connection by itself, whose
+ * writer hears how much has left. */
 struct link {
-    uint64_t delay_min_ns;
-    uint64_t delay_mean_ns; /* on top of it, exponential */
-    uint64_t rate;          /* bytes a second */
-    uint32_t loss;          /* of a million */
-    uint32_t duplicate;
-    uint32_t reorder;
-    uint32_t corrupt;
-    uint32_t burst;      /* packets lost in a row, on average; 0 is 1 */
-    uint32_t burst_left; /* to be lost yet */
-    uint64_t queue;      /* bytes it holds; 0: any number */
-    uint32_t cuts;       /* by how many faults it is cut */
-    uint64_t clogged_until_ns;
+    struct fate_link fate;
+    uint64_t rate;
+    uint64_t queue; /* bytes it holds; 0: any number */
+    uint32_t cuts;  /* by how many faults it is cut */
 };
 
 struct segment {
@@ -144,6 +145,7 @@ struct wire {
     enum end_state state[2];
     struct way way[2]; /* [i] is written by side i */
     uint32_t packets;  /* of a datagram path, in flight */
+    bool spoiled;      /* bytes of it are wrong or missing: it breaks */
 };
 
 struct packet {
@@ -205,8 +207,8 @@ struct world {
     uint64_t hash;       /* of sites that are no more, and of faults */
     uint32_t node_count; /* without the twin */
     struct node node[NODES_MAX];
-    struct link weather[NODES_MAX][NODES_MAX]; /* without faults */
-    struct link link[NODES_MAX][NODES_MAX];    /* with them */
+    struct weather weather[NODES_MAX][NODES_MAX];
+    struct link link[NODES_MAX][NODES_MAX];
     bool datagram[NODES_MAX][NODES_MAX];
     struct list wires;
     struct map wire_of; /* (number, 0) */
@@ -279,8 +281,6 @@ void net_crashed(struct node *n);
 void net_break_one(struct world *w, const struct chaos_fault *f);
 /** Sends on a stream: an input for the other side (NULL: none), or the end. */
 void net_append(struct way *y, struct input *in, bool fin);
-/** How long something is on its way, drawn. */
-uint64_t net_delay(struct world *w, const struct link *l);
 /** What was held up on the way goes on. */
 void net_uncut(struct world *w, uint32_t from, uint32_t to);
 /** Somebody without a certificate worth its name connects and sends rubbish. */
