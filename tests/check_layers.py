@@ -26,6 +26,7 @@ LAYERS = {
     "netmgr/uv": PURE,
     "deploy/check": ["nucleus/base"],
     "deploy/pki": ["nucleus/base"],
+    "deploy/qemu": ["nucleus/base"],
     "deploy/sim": [*PURE, "deploy/check", "<api>"],
     "sites/host": [*PURE, "netmgr/uv", "nucleus/api", "<api>"],
     "tools": [
@@ -33,6 +34,7 @@ LAYERS = {
         "nucleus/api",
         "deploy/check",
         "deploy/pki",
+        "deploy/qemu",
         "deploy/sim",
         "<api>",
     ],
