@@ -8,6 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "ground.h"
 #include "nucleus/base/ui.h"
 #include "options.h"
 #include "say.h"
@@ -29,6 +30,7 @@ bool cluster_paths(const struct cluster *c, const char *name,
                    struct site_files *site)
 {
     snprintf(site->name, sizeof site->name, "%s", name);
+    site->ground = &ground_host;
     return path_join(site->conf, c->folders.state, name, SUFFIX) &&
            path_join(site->log, c->folders.state, name, ".log") &&
            path_join(site->state, c->folders.state, name, NULL) &&
@@ -117,7 +119,7 @@ static bool read_folder(struct cluster *c, DIR *dir)
             continue;
         }
         struct site_files *site = cluster_add(c, name);
-        if (site == NULL || !read_conf(site)) {
+        if (site == NULL || !read_conf(site) || !ground_read(site)) {
             return false;
         }
     }

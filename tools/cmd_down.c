@@ -3,7 +3,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ground.h"
 #include "launch.h"
+#include "programs.h"
 #include "say.h"
 #include "table.h"
 #include "units.h"
@@ -23,13 +25,11 @@ static bool stop_all(struct cluster *c, size_t *killed)
     uint64_t end = clock_ns() + options_timeout_ns(GRACE_NS);
     bool ok = true;
 
+    (void)programs_stop(c, GRACE_NS); /* while their sites answer */
     for (size_t i = 0; i < c->count; i++) {
         struct site_files *s = &c->sites[i];
         if (s->running) {
-            if (s->process.stopped) {
-                (void)process_signal(&s->process, SIGCONT);
-            }
-            (void)process_signal(&s->process, SIGTERM);
+            s->ground->leave(s);
         }
     }
     for (size_t i = 0; i < c->count; i++) {
@@ -39,8 +39,9 @@ static bool stop_all(struct cluster *c, size_t *killed)
             !process_wait(&s->process, end > now ? end - now : 0)) {
             (*killed)++;
         }
-        ok = launch_stop(s, 0) && ok;
+        ok = launch_stop(c, s, 0) && ok;
     }
+    launch_release(c);
     return ok;
 }
 

@@ -59,6 +59,19 @@ static bool run_root(char *to)
     return false;
 }
 
+bool folders_cache(char *path)
+{
+    const char *xdg = variable("XDG_CACHE_HOME");
+
+    if (xdg != NULL) {
+        return fits(snprintf(path, PATH_BYTES, "%s/motet", xdg));
+    }
+    if (getuid() == 0) {
+        return fits(snprintf(path, PATH_BYTES, "/var/cache/motet"));
+    }
+    return below_home(path, ".cache");
+}
+
 static bool root_of(char *to, const char *name, const char *below)
 {
     const char *xdg = variable(name);

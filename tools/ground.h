@@ -8,27 +8,28 @@
  * commands know sites; a ground knows how to start one, hold it, and end it.
  *
  * The ground of a site is written down beside its configuration, in NAME.ground
- * (`key = value` lines; none: host):
+ * (`key = value` lines; no file: host):
  *
  *   ground = qemu
- *   number = 3            of the port of the switch; the last of its address
- *   memory = 192MiB       of the machine
+ *   memory = 192          MiB, of the machine
  *
  * On grounds with the user-space switch the sites of a cluster have the
- * addresses 10.77.0.NUMBER, port 7117. In all grounds process.pid is the
- * process whose end is the end of the site, and its SIGKILL is a crash. */
+ * addresses 10.77.0.NUMBER:7117. On all grounds site->process is the process
+ * whose end is the end of the site, and its SIGKILL is a crash. */
+
+enum { GROUND_PORT = 7117 };
 
 struct ground {
-    const char *name; /* "qemu": as in --on */
-    const char *kind; /* "QEMU": for people, "3 QEMU sites" */
-    uint64_t join_ns; /* time for all to agree after a start */
-    bool switched;    /* has addresses of the switch */
+    const char *name;    /* "qemu": as in --on */
+    const char *kind;    /* "QEMU": for people, "3 QEMU sites" */
+    uint64_t timeout_ns; /* for all to agree after a start */
+    bool switched;       /* has addresses of the switch */
 
     /** Can this machine do it? @return EXIT_DONE; else it is told, with what
-     * to do */
+     * to do. NULL: always */
     enum exit_code (*check)(void);
 
-    /** Before sites of it start; again when all is there is nothing.
+    /** Before sites of it start; a second time it does nothing. NULL: nothing.
      * @return false; it is told */
     bool (*prepare)(struct cluster *c);
 
@@ -39,39 +40,42 @@ struct ground {
     bool (*pause)(struct site_files *site);
     bool (*resume)(struct site_files *site);
 
-    /** Asks it to leave in good order; does not wait. A paused one goes on. */
+    /** As if its power had failed, and come back. NULL: cannot.
+     * @return false; it is told */
+    bool (*reset)(struct site_files *site);
+
+    /** Asks it to leave in good order, and does not wait. A paused one goes on.
+     */
     void (*leave)(struct site_files *site);
 
-    /** It has ended, however: what it left behind is removed. */
-    void (*clean)(struct site_files *site);
-
-    /** No site of the cluster runs on it any more: what `prepare` started ends.
-     */
-    void (*release)(struct cluster *c);
+    /** It has ended, however: what it left is removed. NULL: nothing. */
+    void (*clean)(struct cluster *c, struct site_files *site);
 };
 
-enum { GROUND_PORT = 7117 };
-
-/** By name; NULL if there is none of it. */
+/** By name, NULL if there is none. */
 const struct ground *ground_find(const char *name);
-
-/** The names, for messages: "host, netns or qemu". */
-const char *ground_names(void);
 
 /** The i-th; NULL past the last. */
 const struct ground *ground_at(size_t i);
 
-/** Reads or writes NAME.ground. @return false; it is told */
-MUST_USE bool ground_read(const struct cluster *c, struct site_files *site);
-MUST_USE bool ground_write(const struct cluster *c,
-                           const struct site_files *site);
+/** "host, netns or qemu": for messages. Writes 64 bytes. @return `text` */
+const char *ground_names(char *text);
 
-/** Puts a new site on a ground: the next free number, and its address if the
- * ground has the switch. */
-void ground_put(const struct cluster *c, struct site_files *site,
-                const struct ground *ground);
+/** Reads NAME.ground; none: host. @return false; it is told */
+MUST_USE bool ground_read(struct site_files *site);
 
-extern const struct ground ground_host;
-extern const struct ground ground_qemu;
+/** Writes it. @return false; it is told */
+MUST_USE bool ground_write(const struct site_files *site);
+
+/** Gives a site without an address the next free one of the switch.
+ * @return false: there is none; it is told */
+MUST_USE bool ground_address(const struct cluster *c, struct site_files *site);
+
+/** The path of a file beside another: `to` is `path` with the last suffix
+ * replaced. PATH_BYTES. @return `to` */
+const char *ground_beside(char *to, const char *path, const char *suffix);
+
+extern const struct ground ground_host; /* ground_host.c */
+extern const struct ground ground_qemu; /* ground_qemu.c */
 
 #endif

@@ -12,6 +12,7 @@ extern const struct verb verb_site_list;    /* cmd_site_list.c */
 extern const struct verb verb_site_kill;    /* cmd_site.c */
 extern const struct verb verb_site_pause;   /* cmd_site.c */
 extern const struct verb verb_site_resume;  /* cmd_site.c */
+extern const struct verb verb_site_reset;   /* cmd_site.c */
 extern const struct verb verb_site_restart; /* cmd_site.c */
 extern const struct verb verb_site_add;     /* cmd_site.c */
 extern const struct verb verb_site_logs;    /* cmd_logs.c */
@@ -33,6 +34,7 @@ extern const struct verb verb_bench_call;  /* cmd_bench.c */
 extern const struct verb verb_bench_send;  /* cmd_bench.c */
 extern const struct verb verb_bench_ports; /* cmd_bench.c */
 
+extern const struct verb verb_doctor;  /* cmd_doctor.c */
 extern const struct verb verb_version; /* cmd_version.c */
 
 #endif

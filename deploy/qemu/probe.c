@@ -58,6 +58,23 @@ static bool absent(const char *accel, struct probe *p)
     return false;
 }
 
+/* The first line that QEMU wrote, without its name. */
+static void explain(struct probe *p, int ms, char *said)
+{
+    static const char name[] = MACHINE_QEMU ": ";
+    const size_t skip =
+        strncmp(said, name, sizeof name - 1) == 0 ? sizeof name - 1 : 0;
+
+    said[strcspn(said, "\n")] = '\0';
+    if (p->took_ns / 1000000 >= (uint64_t)ms) {
+        snprintf(p->why, sizeof p->why, "a guest does not come up in %d s",
+                 ms / 1000);
+    } else {
+        snprintf(p->why, sizeof p->why, "QEMU gives up on a guest (%.150s)",
+                 said[skip] != '\0' ? said + skip : "without a word");
+    }
+}
+
 void probe_boot(const struct image *image, const char *cache, const char *accel,
                 struct probe *p)
 {
@@ -83,18 +100,20 @@ void probe_boot(const struct image *image, const char *cache, const char *accel,
         return;
     }
     const bool kvm = strcmp(accel, "kvm") == 0;
+    const int ms = kvm ? KVM_MS : TCG_MS;
+    char said[512] = "";
     const uint64_t from = now_ns();
-    int code = spawn_run(
-        &(struct spawn){.argv = argv.out, .ms = kvm ? KVM_MS : TCG_MS});
+    int code = spawn_run(&(struct spawn){.argv = argv.out,
+                                         .text = said,
+                                         .text_bytes = sizeof said,
+                                         .errors = true,
+                                         .ms = ms});
     p->took_ns = now_ns() - from;
     (void)unlink(console);
     /* isa-debug-exit: code * 2 + 1 */
     p->end = code == GUEST_PROBE_CODE * 2 + 1 ? PROBE_BOOTS : PROBE_FAILS;
     if (p->end == PROBE_FAILS) {
-        snprintf(p->why, sizeof p->why,
-                 code < 0 ? "a guest does not come up in %d s"
-                          : "QEMU gives up on a guest",
-                 (kvm ? KVM_MS : TCG_MS) / 1000);
+        explain(p, ms, said);
     }
 }
 

@@ -28,8 +28,9 @@
  * carries what programs say to it. Ends when QEMU ends, with the exit status of
  * the site; QEMU ends when it is killed.
  *
- *   SIGTERM, SIGINT   the site is asked to leave; not yet up, QEMU is killed
- *   SIGHUP            the certificates are sent again, and loaded */
+ *   SIGTERM, SIGINT   go to the site; while it is not up, QEMU is killed
+ *   SIGHUP            likewise, after the certificates are sent again
+ *   SIGQUIT, SIGABRT, SIGUSR1, SIGUSR2   likewise */
 
 enum {
     EXIT_USAGE = 2,
@@ -363,7 +364,7 @@ static bool on_signals(struct runner *r, int signals)
             over = over || waitpid(r->qemu, &status, WNOHANG) == r->qemu;
         } else if (r->up) {
             pass_on(r, number);
-        } else if (number != SIGHUP) {
+        } else if (number == SIGTERM || number == SIGINT) {
             (void)kill(r->qemu, SIGKILL);
         }
     }
@@ -372,13 +373,14 @@ static bool on_signals(struct runner *r, int signals)
 
 static int open_signals(void)
 {
+    static const int numbers[] = {SIGTERM, SIGINT,  SIGHUP,  SIGQUIT,
+                                  SIGABRT, SIGUSR1, SIGUSR2, SIGCHLD};
     sigset_t set;
 
     sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGHUP);
-    sigaddset(&set, SIGCHLD);
+    for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
+        sigaddset(&set, numbers[i]);
+    }
     (void)sigprocmask(SIG_BLOCK, &set, NULL);
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }

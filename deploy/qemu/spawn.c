@@ -27,8 +27,8 @@ static _Noreturn void become(const struct spawn *s, int out)
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     if ((s->folder == NULL || chdir(s->folder) == 0) &&
         dup2(in, STDIN_FILENO) >= 0 &&
-        dup2(to >= 0 ? to : null, STDOUT_FILENO) >= 0 &&
-        dup2(null, STDERR_FILENO) >= 0) {
+        dup2(to >= 0 && !s->errors ? to : null, STDOUT_FILENO) >= 0 &&
+        dup2(out >= 0 && s->errors ? out : null, STDERR_FILENO) >= 0) {
         (void)execvp(s->argv[0], argv.out);
     }
     _exit(127);

@@ -15,7 +15,8 @@ struct spawn {
     const char *out;         /* file for stdout; NULL: dropped, or `text` */
     char *text;              /* the beginning of stdout, with a NUL; or NULL */
     size_t text_bytes;
-    int ms; /* then it is killed */
+    bool errors; /* of stderr instead */
+    int ms;      /* then it is killed */
 };
 
 /** @return its exit status; -1: not started, killed, or ended by a signal */

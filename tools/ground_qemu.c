@@ -1,0 +1,315 @@
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "deploy/qemu/machine.h"
+#include "deploy/qemu/probe.h"
+#include "deploy/qemu/qmp.h"
+#include "deploy/qemu/spawn.h"
+#include "ground.h"
+#include "guest_image.h"
+#include "network.h"
+#include "say.h"
+#include "units.h"
+
+/* A virtual machine for each site, joined by the switch. The process of a site
+ * is its runner (deploy/qemu/runner.c), QEMU a child of that. */
+
+enum {
+    MEMORY_MIB = 192,
+    MEMORY_MIN_MIB = 96,
+    QMP_MS = 5000,
+    RESET_MS = 10000,
+};
+
+/* What guests start from: the same for all that this run starts. */
+static struct {
+    struct guest_image guest;
+    const char *accel;
+    bool ready;
+} base;
+
+static enum exit_code check(void)
+{
+    char path[PATH_BYTES];
+
+#if !defined(__x86_64__)
+    say_error("guests run on x86-64 only");
+    return EXIT_FAILED;
+#endif
+    if (!spawn_there(MACHINE_QEMU)) {
+        say_error("no %s: QEMU is not installed", MACHINE_QEMU);
+        say_hint("apt-get install qemu-system-x86");
+        say_hint("or without machines: --on host");
+        return EXIT_FAILED;
+    }
+    return process_find("motet-guest", path) &&
+                   process_find("motet-init", path) &&
+                   process_find("motetd-static", path)
+               ? EXIT_DONE
+               : EXIT_FAILED;
+}
+
+static void tell_why(const char *why)
+{
+    const size_t first = strcspn(why, "\n");
+
+    say_error("%.*s", (int)first, why);
+    if (why[first] == '\n') {
+        say_hint("%s", why + first + 1);
+    }
+}
+
+static bool make_base(void)
+{
+    struct image *image = &base.guest.image;
+    char why[KERNEL_WHY_MAX] = "";
+    char size[UNIT_TEXT_MAX];
+    char took[UNIT_TEXT_MAX];
+    char text[256];
+    const uint64_t from = clock_ns();
+    bool known;
+
+    if (base.ready) {
+        return true;
+    }
+    if (check() != EXIT_DONE) {
+        return false;
+    }
+    if (!guest_image_make(&base.guest, why)) {
+        tell_why(why);
+        return false;
+    }
+    snprintf(text, sizeof text, "kernel %s, initramfs %s%s",
+             image->kernel.version, unit_bytes(image->bytes, size),
+             image->cached ? " (cached)" : "");
+    say("  ok  %-13s %-46s %9s", "image", text,
+        unit_ns(clock_ns() - from, took));
+    base.accel = probe_accel(image, base.guest.cache, &known);
+    if (!known && strcmp(base.accel, "tcg") == 0) {
+        say("  !!  accelerator   no guest boots with KVM here: tcg, which is "
+            "slower; see: motet doctor");
+    }
+    base.ready = true;
+    return true;
+}
+
+static bool start_switch(struct cluster *c)
+{
+    struct network n;
+
+    return network_open(c, &n) &&
+           (n.running || network_start(&n, NETWORK_SWITCH, 1));
+}
+
+static bool prepare(struct cluster *c)
+{
+    return make_base() && start_switch(c);
+}
+
+/* ---- start -----------------------------------------------------------------
+ */
+
+struct paths {
+    char card[PATH_BYTES]; /* socket of the guest's network card */
+    char port[PATH_BYTES]; /* of the switch */
+    char qmp[PATH_BYTES];  /* commands to QEMU */
+    char console[PATH_BYTES];
+    char core[PATH_BYTES];
+};
+
+/* Those in the run folder are no longer than the site's socket, which fits. */
+static void paths_of(const struct site_files *site, struct paths *p)
+{
+    (void)ground_beside(p->card, site->pid, ".nic");
+    (void)ground_beside(p->port, site->pid, ".net");
+    (void)ground_beside(p->qmp, site->pid, ".qmp");
+    (void)ground_beside(p->console, site->log, ".console");
+    (void)ground_beside(p->core, site->log, ".core");
+}
+
+static bool plug(struct cluster *c, const struct site_files *site,
+                 const struct paths *p)
+{
+    struct network n;
+
+    (void)unlink(p->port);
+    return network_open(c, &n) && network_ask(&n, NULL, "port %s dgram %s %s",
+                                              site->name, p->port, p->card);
+}
+
+static bool run(struct site_files *site, struct paths *p)
+{
+    char program[PATH_BYTES];
+    char address[ADDRESS_MAX];
+    char number[16];
+    char memory[16];
+    const char *const words[] = {program,
+                                 "--name",
+                                 site->name,
+                                 "--conf",
+                                 site->conf,
+                                 "--address",
+                                 address,
+                                 "--number",
+                                 number,
+                                 "--accel",
+                                 base.accel,
+                                 "--kernel",
+                                 base.guest.image.kernel.image,
+                                 "--initrd",
+                                 base.guest.image.path,
+                                 "--memory-mib",
+                                 memory,
+                                 "--net-local",
+                                 p->card,
+                                 "--net-remote",
+                                 p->port,
+                                 "--console",
+                                 p->console,
+                                 "--log",
+                                 site->log,
+                                 "--core",
+                                 p->core,
+                                 "--qmp",
+                                 p->qmp,
+                                 NULL};
+    union {
+        const char *const *in;
+        char *const *out; /* execv() changes nothing */
+    } argv = {.in = words};
+
+    snprintf(address, sizeof address, "%s", site->address);
+    address[strcspn(address, ":")] = '\0';
+    snprintf(number, sizeof number, "%u", network_number(site));
+    snprintf(memory, sizeof memory, "%u",
+             site->memory_mib > 0 ? site->memory_mib : MEMORY_MIB);
+    return process_find("motet-guest", program) &&
+           process_start(argv.out, site->log, site->pid, &site->process);
+}
+
+/* What the last life left: a core that says something is kept. */
+static void put_away(const struct paths *p)
+{
+    char kept[PATH_BYTES];
+    FILE *f = fopen(p->core, "re");
+
+    if (f != NULL) {
+        const bool some = fgetc(f) != EOF;
+        fclose(f);
+        if (some) {
+            (void)rename(p->core, ground_beside(kept, p->core, ".core.old"));
+        }
+    }
+}
+
+static bool start(struct cluster *c, struct site_files *site)
+{
+    struct paths p;
+
+    paths_of(site, &p);
+    put_away(&p);
+    return folder_make(site->state, 0700) && plug(c, site, &p) && run(site, &p);
+}
+
+/* ---- hold ------------------------------------------------------------------
+ */
+
+static bool command(const struct site_files *site, const char *name)
+{
+    char path[PATH_BYTES];
+    char why[QMP_WHY_MAX] = "";
+    struct qmp *q =
+        qmp_open(ground_beside(path, site->pid, ".qmp"), QMP_MS, why);
+    const bool ok = q != NULL && qmp_command(q, name, NULL, QMP_MS, why);
+
+    qmp_close(q);
+    if (!ok) {
+        say_error("%s: the machine does not take \"%s\": %s", site->name, name,
+                  why);
+        say_hint("see: motet site logs %s", site->name);
+    }
+    return ok;
+}
+
+/* The machine stands still, its clocks too; its runner as well, so that what
+ * attaches waits, as with a process. */
+static bool pause_site(struct site_files *site)
+{
+    return command(site, "stop") && process_signal(&site->process, SIGSTOP);
+}
+
+static bool resume_site(struct site_files *site)
+{
+    return process_signal(&site->process, SIGCONT) && command(site, "cont");
+}
+
+static bool reset_site(struct site_files *site)
+{
+    char path[PATH_BYTES];
+    char why[QMP_WHY_MAX] = "";
+    struct qmp *q =
+        qmp_open(ground_beside(path, site->pid, ".qmp"), QMP_MS, why);
+
+    /* Without this a reset is the end: a guest that panics must not start
+     * again by itself. */
+    bool ok =
+        q != NULL &&
+        qmp_command(q, "set-action", json_pack("{s:s}", "reboot", "reset"),
+                    QMP_MS, why) &&
+        qmp_command(q, "system_reset", NULL, QMP_MS, why) &&
+        qmp_event(q, "RESET", RESET_MS, why) &&
+        qmp_command(q, "set-action", json_pack("{s:s}", "reboot", "shutdown"),
+                    QMP_MS, why);
+    qmp_close(q);
+    if (!ok) {
+        say_error("%s: the machine is not reset: %s", site->name, why);
+        say_hint("start it anew: motet site restart %s", site->name);
+    }
+    return ok;
+}
+
+/* ---- end -------------------------------------------------------------------
+ */
+
+static void leave(struct site_files *site)
+{
+    if (site->process.stopped) {
+        (void)resume_site(site);
+    }
+    (void)process_signal(&site->process, SIGTERM);
+}
+
+static void clean(struct cluster *c, struct site_files *site)
+{
+    struct paths p;
+    struct network n;
+
+    paths_of(site, &p);
+    (void)unlink(p.card);
+    (void)unlink(p.qmp);
+    if (network_open(c, &n) && n.running &&
+        !network_ask(&n, NULL, "unport %s", site->name)) {
+        say_hint("%s leaves its port behind", site->name);
+    }
+    (void)unlink(p.port);
+}
+
+const struct ground ground_qemu = {
+    .name = "qemu",
+    .kind = "QEMU",
+    .timeout_ns = 120000000000,
+    .switched = true,
+    .check = check,
+    .prepare = prepare,
+    .start = start,
+    .pause = pause_site,
+    .resume = resume_site,
+    .reset = reset_site,
+    .leave = leave,
+    .clean = clean,
+};
