@@ -12,6 +12,7 @@ import sys
 
 MACHINES = ["nucleus/core", "netmgr/core", "sites/core"]
 PURE = ["nucleus/base", *MACHINES, "proto", "sites/site", "sites/actors"]
+NET = ["deploy/units", "deploy/fault", "deploy/switch"]
 
 # Folder: the folders whose headers it may include, besides its own.
 LAYERS = {
@@ -26,7 +27,10 @@ LAYERS = {
     "netmgr/uv": PURE,
     "deploy/check": ["nucleus/base"],
     "deploy/pki": ["nucleus/base"],
-    "deploy/sim": [*PURE, "deploy/check", "<api>"],
+    "deploy/units": ["nucleus/base"],
+    "deploy/fault": ["nucleus/base", "deploy/units"],
+    "deploy/switch": ["nucleus/base", "deploy/units", "deploy/fault"],
+    "deploy/sim": [*PURE, "deploy/check", "deploy/fault", "<api>"],
     "sites/host": [*PURE, "netmgr/uv", "nucleus/api", "<api>"],
     "tools": [
         *PURE,
@@ -34,6 +38,7 @@ LAYERS = {
         "deploy/check",
         "deploy/pki",
         "deploy/sim",
+        *NET,
         "<api>",
     ],
 }

@@ -7,10 +7,10 @@
 
 #include "cluster.h"
 
-/* What stands between the sites of a cluster: nothing (they talk over loopback),
- * the relay (processes of this host, faults without root), or the switch (a
- * network namespace or a virtual machine for each). Both are the program
- * motet-switch: its pid file and control socket are in the run folder
+/* What stands between the sites of a cluster: nothing (they talk over
+ * loopback), the relay (processes of this host, faults without root), or the
+ * switch (a network namespace or a virtual machine for each). Both are the
+ * program motet-switch: its pid file and control socket are in the run folder
  * ("switch.pid", "switch.ctl"), its log in the state folder. */
 
 enum network_kind {

@@ -16,18 +16,16 @@
  *
  *   blackhole, cut     dropped
  *   burst              Gilbert-Elliott: a burst begins at a packet with the
- *                      chance `burst`, lasts `burst_length` packets in the mean,
- *                      and loses `burst_loss` of them (Elliott 1963)
- *   loss               each packet by itself
- *   rate, queue        packets leave one after the other at `rate`; one that
- *                      would make more than `queue` bytes wait is dropped
- *   duplicate          two copies from here on, each delayed by itself
- *   corrupt            one bit of the copy is flipped
- *   delay, jitter,     later by `delay`, give or take up to `jitter` (uniform),
- *   tail               and by an exponential time of mean `tail` besides. What
- *                      is sent later may overtake, as with netem
- *   reorder            held back by up to `reorder_by`, so that others overtake
- *   clog               held until the clog is gone; nothing is lost
+ *                      chance `burst`, lasts `burst_length` packets in the
+ * mean, and loses `burst_loss` of them (Elliott 1963) loss               each
+ * packet by itself rate, queue        packets leave one after the other at
+ * `rate`; one that would make more than `queue` bytes wait is dropped duplicate
+ * two copies from here on, each delayed by itself corrupt            one bit of
+ * the copy is flipped delay, jitter,     later by `delay`, give or take up to
+ * `jitter` (uniform), tail               and by an exponential time of mean
+ * `tail` besides. What is sent later may overtake, as with netem reorder held
+ * back by up to `reorder_by`, so that others overtake clog               held
+ * until the clog is gone; nothing is lost
  *
  * The number of draws for a packet does not depend on the parameters: the k-th
  * packet of a link meets the same loss whether or not it is also delayed. */
@@ -54,13 +52,13 @@ struct fault_params {
     uint64_t reorder_by_ns; /* 0 = FAULT_REORDER_BY_NS */
     uint32_t corrupt;
     uint64_t rate;  /* bytes a second; 0 = no limit */
-    uint64_t queue; /* bytes that may wait for `rate`; 0 = FAULT_QUEUE */
+    uint64_t queue; /* bytes that may wait for `rate`; 0 = FAULT_QUEUE_BYTES */
     bool cut;
     bool blackhole;
     bool clog;
 };
 
-enum { FAULT_BURST_LENGTH = 8, FAULT_QUEUE = 256 << 10 };
+enum { FAULT_BURST_LENGTH = 8, FAULT_QUEUE_BYTES = 256 << 10 };
 #define FAULT_REORDER_BY_NS 10000000ULL
 
 /* clang-format off */
@@ -86,7 +84,8 @@ struct fault_verdict {
 struct fault_stats {
     uint64_t packets; /* asked for */
     uint64_t bytes;
-    uint64_t judged[FAULT_REASON_COUNT]; /* by verdict; their sum is `packets` */
+    uint64_t
+        judged[FAULT_REASON_COUNT]; /* by verdict; their sum is `packets` */
     uint64_t duplicated;
     uint64_t reordered; /* copies */
     uint64_t corrupted; /* copies */
@@ -98,13 +97,13 @@ struct fault_stats {
  */
 struct fault_link {
     struct fault_params params;
-    uint64_t clogged_until_ns; /* nothing arrives before, whatever `clog` says */
+    uint64_t
+        clogged_until_ns; /* nothing arrives before, whatever `clog` says */
     struct fault_stats stats;
     struct prng chance;
     struct prng aside;
     bool in_burst;
-    uint64_t free_ns;   /* when all that waits for `rate` will have left */
-    uint64_t stream_ns; /* no stream byte arrives earlier */
+    uint64_t free_ns; /* when all that waits for `rate` will have left */
 };
 
 /** A perfect link. The same seed, parameters and packets: the same verdicts. */
@@ -142,7 +141,7 @@ uint64_t fault_stream(struct fault_link *l, uint64_t now_ns, size_t size,
 uint64_t fault_delay(struct fault_link *l);
 
 /** When what was held up arrives, now that it is no longer. */
-uint64_t fault_release(struct fault_link *l, uint64_t now_ns);
+uint64_t fault_release(const struct fault_link *l, uint64_t now_ns);
 
 const char *fault_reason_text(enum fault_reason reason);
 

@@ -11,7 +11,7 @@
  *   loss= burst= burst-loss= duplicate=   parts: 1% 0.5%
  *   reorder= corrupt=
  *   burst-length=                         packets: 8
- *   rate=                                 bytes a second: 64KiB/s 10MB/s; or
+ *   rate=                                 bytes a second: 64KiB/s 10MiB/s; or
  *                                         bits: 512kbit 10mbit; none = no limit
  *   queue=                                bytes: 64KiB
  *   cut, blackhole, clog                  alone, or with =yes =no
