@@ -24,10 +24,10 @@ static const struct word {
     size_t bytes;
     const char *help;
 } words[] = {
-#define WORD(name, kind, field, help)                       \
-    {                                                       \
-        name, kind, offsetof(struct fault_params, field),   \
-            sizeof(((struct fault_params *)0)->field), help \
+#define WORD(name, kind, field, help)                      \
+    {                                                      \
+        name, kind, offsetof(struct fate_params, field),   \
+            sizeof(((struct fate_params *)0)->field), help \
     }
     WORD("delay", WORD_TIME, delay_ns, "each packet is late by this"),
     WORD("jitter", WORD_TIME, jitter_ns, "give or take up to this"),
@@ -65,7 +65,7 @@ static const char *const samples[] = {
     [WORD_YES] = "yes or no",
 };
 
-const char *fault_word(size_t i, const char **value, const char **help)
+const char *fate_word(size_t i, const char **value, const char **help)
 {
     if (i >= ARRAY_LEN(words)) {
         return NULL;
@@ -78,7 +78,7 @@ const char *fault_word(size_t i, const char **value, const char **help)
 /* ---- fields ----------------------------------------------------------------
  */
 
-static uint64_t get(const struct fault_params *p, const struct word *w)
+static uint64_t get(const struct fate_params *p, const struct word *w)
 {
     const void *at = (const char *)p + w->at;
     if (w->bytes == sizeof(uint64_t)) {
@@ -96,7 +96,7 @@ static uint64_t get(const struct fault_params *p, const struct word *w)
     return v;
 }
 
-static void put(struct fault_params *p, const struct word *w, uint64_t value)
+static void put(struct fate_params *p, const struct word *w, uint64_t value)
 {
     void *at = (char *)p + w->at;
     if (w->bytes == sizeof(uint64_t)) {
@@ -159,7 +159,7 @@ static bool read_value(const struct word *w, const char *text, uint64_t *value)
         if (!unit_percent(text, value)) {
             return false;
         }
-        *value = FAULT_CERTAIN - *value;
+        *value = FATE_CERTAIN - *value;
         return true;
     case WORD_COUNT:
         return unit_count(text, value) && *value >= 1 && *value <= 1000000;
@@ -186,7 +186,7 @@ static const struct word *find(const char *name, size_t bytes, size_t *index)
     return NULL;
 }
 
-bool fault_read_word(struct fault_change *c, const char *word, char *why)
+bool fate_read_word(struct fate_change *c, const char *word, char *why)
 {
     const size_t bytes = strcspn(word, "=");
     const bool has = word[bytes] == '=';
@@ -194,23 +194,23 @@ bool fault_read_word(struct fault_change *c, const char *word, char *why)
     size_t index;
     const struct word *w = find(word, bytes, &index);
     if (w == NULL) {
-        snprintf(why, FAULT_WHY_MAX, "no fault \"%.*s\"",
+        snprintf(why, FATE_WHY_MAX, "no fault \"%.*s\"",
                  bytes < 40 ? (int)bytes : 40, word);
         return false;
     }
     const char *text = word + bytes + (has ? 1 : 0);
     if ((has ? text[0] == '\0' : w->kind != WORD_YES) ||
         strlen(text) >= VALUE_MAX || !read_value(w, text, &value)) {
-        snprintf(why, FAULT_WHY_MAX, "%s: \"%.40s\" is not %s", w->name, text,
+        snprintf(why, FATE_WHY_MAX, "%s: \"%.40s\" is not %s", w->name, text,
                  samples[w->kind]);
         return false;
     }
-    c->named |= (fault_words)1 << index;
+    c->named |= (fate_words)1 << index;
     put(&c->value, w, value);
     return true;
 }
 
-bool fault_read(struct fault_change *c, const char *text, char *why)
+bool fate_read(struct fate_change *c, const char *text, char *why)
 {
     static const char gaps[] = " \t,";
     for (text += strspn(text, gaps); *text != '\0';
@@ -219,7 +219,7 @@ bool fault_read(struct fault_change *c, const char *text, char *why)
         const size_t n = strcspn(text, gaps);
         snprintf(word, sizeof word, "%.*s",
                  n < sizeof word ? (int)n : (int)sizeof word - 1, text);
-        if (!fault_read_word(c, word, why)) {
+        if (!fate_read_word(c, word, why)) {
             return false;
         }
         text += n;
@@ -230,7 +230,7 @@ bool fault_read(struct fault_change *c, const char *text, char *why)
 /* ---- changes ---------------------------------------------------------------
  */
 
-void fault_change_apply(const struct fault_change *c, struct fault_params *p)
+void fate_change_apply(const struct fate_change *c, struct fate_params *p)
 {
     for (size_t i = 0; i < ARRAY_LEN(words); i++) {
         if ((c->named >> i & 1) != 0) {
@@ -239,12 +239,12 @@ void fault_change_apply(const struct fault_change *c, struct fault_params *p)
     }
 }
 
-struct fault_change fault_change_of(const struct fault_params *p)
+struct fate_change fate_change_of(const struct fate_params *p)
 {
-    struct fault_change c = {.value = *p};
+    struct fate_change c = {.value = *p};
     for (size_t i = 0; i < ARRAY_LEN(words); i++) {
         if (get(p, &words[i]) != 0) {
-            c.named |= (fault_words)1 << i;
+            c.named |= (fate_words)1 << i;
         }
     }
     return c;
@@ -303,7 +303,7 @@ static void write_value(const struct word *w, uint64_t v, char *text)
         write_part(text, v);
         break;
     case WORD_REST:
-        write_part(text, FAULT_CERTAIN - v);
+        write_part(text, FATE_CERTAIN - v);
         break;
     case WORD_COUNT:
         snprintf(text, VALUE_MAX, "%" PRIu64, v);
@@ -320,7 +320,7 @@ static void write_value(const struct word *w, uint64_t v, char *text)
     }
 }
 
-const char *fault_write(const struct fault_change *c, char *text)
+const char *fate_write(const struct fate_change *c, char *text)
 {
     size_t n = 0;
     text[0] = '\0';
@@ -332,10 +332,10 @@ const char *fault_write(const struct fault_change *c, char *text)
         const uint64_t v = get(&c->value, &words[i]);
         const bool alone = words[i].kind == WORD_YES && v != 0;
         write_value(&words[i], v, value);
-        n += (size_t)snprintf(text + n, FAULT_TEXT_MAX - n, "%s%s%s%s",
+        n += (size_t)snprintf(text + n, FATE_TEXT_MAX - n, "%s%s%s%s",
                               n > 0 ? " " : "", words[i].name, alone ? "" : "=",
                               alone ? "" : value);
-        CHECK(n < FAULT_TEXT_MAX);
+        CHECK(n < FATE_TEXT_MAX);
     }
     return text;
 }

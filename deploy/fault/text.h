@@ -1,7 +1,7 @@
-#ifndef FAULT_TEXT_H
-#define FAULT_TEXT_H
+#ifndef FATE_TEXT_H
+#define FATE_TEXT_H
 
-#include "fault.h"
+#include "fate.h"
 
 /* The words of faults: "delay=20ms loss=1% cut". The same everywhere: flags of
  * the command line, cluster and scenario files, the control line of the switch,
@@ -17,40 +17,40 @@
  *   cut, blackhole, clog                  alone, or with =yes =no
  */
 
-/* Bits, one for each word, in the order of fault_word(). */
-typedef uint32_t fault_words;
+/* Bits, one for each word, in the order of fate_word(). */
+typedef uint32_t fate_words;
 
 /* Some words with their values: what "link set" names. */
-struct fault_change {
-    fault_words named;
-    struct fault_params value; /* of those named; zero else */
+struct fate_change {
+    fate_words named;
+    struct fate_params value; /* of those named; zero else */
 };
 
-enum { FAULT_TEXT_MAX = 512, FAULT_WHY_MAX = 160 };
+enum { FATE_TEXT_MAX = 512, FATE_WHY_MAX = 160 };
 
 /**
  * Adds one word, "loss=1%" or "cut"; a word said again wins.
  *
- * @param why  on failure: what is wrong with it, FAULT_WHY_MAX bytes
+ * @param why  on failure: what is wrong with it, FATE_WHY_MAX bytes
  */
-MUST_USE bool fault_read_word(struct fault_change *c, const char *word,
-                              char *why);
+MUST_USE bool fate_read_word(struct fate_change *c, const char *word,
+                             char *why);
 
 /** Words with blanks (or commas) between. */
-MUST_USE bool fault_read(struct fault_change *c, const char *text, char *why);
+MUST_USE bool fate_read(struct fate_change *c, const char *text, char *why);
 
 /** What is named replaces what was. */
-void fault_change_apply(const struct fault_change *c, struct fault_params *p);
+void fate_change_apply(const struct fate_change *c, struct fate_params *p);
 
 /** A change that names all that is not as on a perfect link. */
-struct fault_change fault_change_of(const struct fault_params *p);
+struct fate_change fate_change_of(const struct fate_params *p);
 
-/** As text that fault_read() takes; "" for none. FAULT_TEXT_MAX bytes.
+/** As text that fate_read() takes; "" for none. FATE_TEXT_MAX bytes.
  * @return `text` */
-const char *fault_write(const struct fault_change *c, char *text);
+const char *fate_write(const struct fate_change *c, char *text);
 
 /** The i-th word and what its value is ("TIME", "PERCENT", ...; NULL: it stands
  * alone), NULL past the last. */
-const char *fault_word(size_t i, const char **value, const char **help);
+const char *fate_word(size_t i, const char **value, const char **help);
 
 #endif

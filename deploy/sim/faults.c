@@ -11,11 +11,11 @@ enum { LINK_RATE = 100000000 }; /* bytes a second, in good weather */
 /* ---- Draws -----------------------------------------------------------------
  */
 
-static struct fault_params draw_params(struct world *w, uint32_t badness)
+static struct fate_params draw_params(struct world *w, uint32_t badness)
 {
     struct prng *p = &w->chance;
     static const uint64_t mean_us[] = {100, 1000, 8000, 40000};
-    struct fault_params f = {.reorder_by_ns = 50 * MS};
+    struct fate_params f = {.reorder_by_ns = 50 * MS};
     /* One draw a statement: the order of others is the compiler's. */
     f.delay_ns = prng_below(p, mean_us[badness] * 1000);
     f.tail_ns = prng_below(p, mean_us[badness] * 1000);
@@ -142,7 +142,7 @@ void faults_draw(struct world *w)
     draw_tuning(w);
     for (uint32_t i = 0; i < NODES_MAX; i++) {
         for (uint32_t j = 0; j < NODES_MAX; j++) {
-            fault_init(&w->link[i][j].fault, prng_next(&w->net_chance));
+            fate_init(&w->link[i][j].fault, prng_next(&w->net_chance));
             w->link[i][j].rate = LINK_RATE;
             if (i <= w->node_count && j <= w->node_count) {
                 redraw(w, i, j, draw_badness(w));
@@ -487,7 +487,7 @@ static void heal_links(struct world *w)
     for (uint32_t i = 0; i <= w->node_count; i++) {
         for (uint32_t j = 0; j <= w->node_count; j++) {
             struct link *l = &w->link[i][j];
-            struct fault_params *f = &l->fault.params;
+            struct fate_params *f = &l->fault.params;
             net_cuts(l, 0);
             l->fault.clogged_until_ns = 0;
             f->loss = f->loss > 10000 ? 10000 : f->loss;

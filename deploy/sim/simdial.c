@@ -71,8 +71,8 @@ void net_dial(struct node *from, const struct site_effect *e)
         struct link *back = &w->link[to->index][from->index];
         d->reached = there->cuts == 0 && back->cuts == 0;
         if (d->reached) {
-            ns = fault_delay(&there->fault);
-            ns += fault_delay(&back->fault);
+            ns = fate_delay(&there->fault);
+            ns += fate_delay(&back->fault);
         }
     } else if (to == from || prng_chance(&w->net_chance, 500000)) {
         ns = MS;

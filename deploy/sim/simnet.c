@@ -121,14 +121,14 @@ static uint64_t stream_arrival(struct way *y, size_t size)
     }
     const uint64_t left_ns =
         y->drained_at_ns > w->now_ns ? y->drained_at_ns : w->now_ns;
-    const uint64_t at_ns = fault_stream(&l->fault, left_ns, size > 0 ? size : 1,
-                                        y->last_at_ns, &flip);
-    if (flip != FAULT_WHOLE || l->fault.params.blackhole) {
+    const uint64_t at_ns = fate_stream(&l->fault, left_ns, size > 0 ? size : 1,
+                                       y->last_at_ns, &flip);
+    if (flip != FATE_WHOLE || l->fault.params.blackhole) {
         y->wire->spoiled = true;
         break_soon(y->wire);
         return DEADLINE_NEVER;
     }
-    if (at_ns != FAULT_NEVER) {
+    if (at_ns != FATE_NEVER) {
         y->last_at_ns = at_ns;
     }
     return at_ns;
@@ -274,10 +274,10 @@ static void send_packet(struct wire *x, uint32_t side,
 {
     struct world *w = x->world;
     struct link *l = link_of(x, side);
-    struct fault_verdict v;
-    fault_packet(&l->fault, x->way[side].drained_at_ns, e->size, &v);
+    struct fate_verdict v;
+    fate_packet(&l->fault, x->way[side].drained_at_ns, e->size, &v);
     for (uint32_t i = 0; i < v.count; i++) {
-        if (v.copy[i].flip != FAULT_WHOLE || v.copy[i].at_ns == FAULT_NEVER) {
+        if (v.copy[i].flip != FATE_WHOLE || v.copy[i].at_ns == FATE_NEVER) {
             continue; /* its receiver throws it away; a clog loses packets */
         }
         struct packet *p = world_alloc(w, sizeof *p);

@@ -1,7 +1,7 @@
 #ifndef SIM_WORLD_H
 #define SIM_WORLD_H
 
-#include "deploy/fault/fault.h"
+#include "deploy/fault/fate.h"
 #include "nucleus/base/deadline.h"
 #include "nucleus/base/list.h"
 #include "nucleus/base/map.h"
@@ -90,7 +90,7 @@ struct node {
  * the engine's; its rate is that of each connection by itself, whose writer
  * hears how much has left. */
 struct link {
-    struct fault_link fault;
+    struct fate_link fault;
     uint64_t rate; /* bytes a second */
     uint32_t cuts; /* by how many faults it is cut: net_cuts() */
 };

@@ -1,15 +1,15 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "deploy/fault/fault.h"
+#include "deploy/fault/fate.h"
 #include "deploy/fault/text.h"
 #include "nucleus/base/prng.h"
 
-TestSuite(fault_text, .timeout = 20);
+TestSuite(fate_text, .timeout = 20);
 
 #define MS 1000000ULL
 
-Test(fault_text, refuses_what_is_no_fault_and_says_why)
+Test(fate_text, refuses_what_is_no_fault_and_says_why)
 {
     static const struct {
         const char *text;
@@ -37,25 +37,25 @@ Test(fault_text, refuses_what_is_no_fault_and_says_why)
         {"loss=1% cu", "no fault \"cu\""},
     };
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
-        struct fault_change c = {0};
-        char why[FAULT_WHY_MAX] = "";
-        cr_expect_not(fault_read(&c, bad[i].text, why), "%s", bad[i].text);
+        struct fate_change c = {0};
+        char why[FATE_WHY_MAX] = "";
+        cr_expect_not(fate_read(&c, bad[i].text, why), "%s", bad[i].text);
         cr_expect_str_eq(why, bad[i].why);
     }
 }
 
-Test(fault_text, reads_every_word)
+Test(fate_text, reads_every_word)
 {
-    struct fault_change c = {0};
-    char why[FAULT_WHY_MAX];
+    struct fate_change c = {0};
+    char why[FATE_WHY_MAX];
     cr_assert(
-        fault_read(&c,
-                   "  delay=20ms jitter=1.5ms,tail=250us loss=1% burst=0.5% "
-                   "burst-length=12 burst-loss=90% duplicate=2% reorder=3% "
-                   "reorder-by=7ms corrupt=0.0001% rate=10mbit queue=64KiB cut "
-                   "blackhole=yes clog ",
-                   why));
-    const struct fault_params *p = &c.value;
+        fate_read(&c,
+                  "  delay=20ms jitter=1.5ms,tail=250us loss=1% burst=0.5% "
+                  "burst-length=12 burst-loss=90% duplicate=2% reorder=3% "
+                  "reorder-by=7ms corrupt=0.0001% rate=10mbit queue=64KiB cut "
+                  "blackhole=yes clog ",
+                  why));
+    const struct fate_params *p = &c.value;
     cr_expect_eq(p->delay_ns, 20 * MS);
     cr_expect_eq(p->jitter_ns, 1500000);
     cr_expect_eq(p->tail_ns, 250000);
@@ -73,37 +73,37 @@ Test(fault_text, reads_every_word)
     cr_expect_eq(c.named, 0xffff, "there are 16 words");
 }
 
-Test(fault_text, writes_what_a_person_would)
+Test(fate_text, writes_what_a_person_would)
 {
-    struct fault_change c = {0};
-    char why[FAULT_WHY_MAX];
-    char text[FAULT_TEXT_MAX];
-    cr_expect_str_eq(fault_write(&c, text), "");
-    cr_assert(fault_read(&c, "clog=no loss=1% delay=20ms cut rate=none", why));
-    cr_expect_str_eq(fault_write(&c, text),
+    struct fate_change c = {0};
+    char why[FATE_WHY_MAX];
+    char text[FATE_TEXT_MAX];
+    cr_expect_str_eq(fate_write(&c, text), "");
+    cr_assert(fate_read(&c, "clog=no loss=1% delay=20ms cut rate=none", why));
+    cr_expect_str_eq(fate_write(&c, text),
                      "delay=20ms loss=1% rate=none cut clog=no");
 }
 
-Test(fault_text, a_change_changes_only_what_it_names)
+Test(fate_text, a_change_changes_only_what_it_names)
 {
-    struct fault_change c = {0};
-    char why[FAULT_WHY_MAX];
-    struct fault_params p = {.delay_ns = 5, .loss = 7, .cut = true};
-    cr_assert(fault_read(&c, "loss=0% cut=no", why));
-    fault_change_apply(&c, &p);
+    struct fate_change c = {0};
+    char why[FATE_WHY_MAX];
+    struct fate_params p = {.delay_ns = 5, .loss = 7, .cut = true};
+    cr_assert(fate_read(&c, "loss=0% cut=no", why));
+    fate_change_apply(&c, &p);
     cr_expect_eq(p.delay_ns, 5);
     cr_expect_eq(p.loss, 0);
     cr_expect_not(p.cut);
 }
 
-Test(fault_text, what_is_written_is_read_back)
+Test(fate_text, what_is_written_is_read_back)
 {
     struct prng r;
     prng_init(&r, 1);
     for (int i = 0; i < 20000; i++) {
         static const uint64_t ends[] = {1, 1000, 1000000, 3600000000000ULL};
         const uint64_t end = ends[prng_below(&r, 4)];
-        struct fault_params p = {
+        struct fate_params p = {
             .delay_ns = prng_below(&r, end),
             .jitter_ns = prng_below(&r, end),
             .tail_ns = prng_below(&r, end),
@@ -121,25 +121,25 @@ Test(fault_text, what_is_written_is_read_back)
             .blackhole = prng_below(&r, 2) == 0,
             .clog = prng_below(&r, 2) == 0,
         };
-        const struct fault_change c = fault_change_of(&p);
-        struct fault_change back = {0};
-        struct fault_params q = {0};
-        char text[FAULT_TEXT_MAX];
-        char why[FAULT_WHY_MAX] = "";
-        cr_assert(fault_read(&back, fault_write(&c, text), why), "%s: %s", text,
+        const struct fate_change c = fate_change_of(&p);
+        struct fate_change back = {0};
+        struct fate_params q = {0};
+        char text[FATE_TEXT_MAX];
+        char why[FATE_WHY_MAX] = "";
+        cr_assert(fate_read(&back, fate_write(&c, text), why), "%s: %s", text,
                   why);
         cr_assert_eq(back.named, c.named, "%s", text);
-        fault_change_apply(&back, &q);
+        fate_change_apply(&back, &q);
         cr_assert_eq(memcmp(&p, &q, sizeof p), 0, "%s", text);
     }
 }
 
-Test(fault_text, the_list_of_words_has_help)
+Test(fate_text, the_list_of_words_has_help)
 {
     const char *value;
     const char *help;
     size_t n = 0;
-    for (const char *name; (name = fault_word(n, &value, &help)) != NULL; n++) {
+    for (const char *name; (name = fate_word(n, &value, &help)) != NULL; n++) {
         cr_expect(strlen(name) > 0 && strlen(help) > 0);
     }
     cr_expect_eq(n, 16);

@@ -1,4 +1,4 @@
-#include "fault.h"
+#include "fate.h"
 
 #include "nucleus/base/hash.h"
 
@@ -10,25 +10,25 @@ __extension__ typedef unsigned __int128 uint128;
 enum { RETRIES_MAX = 6 }; /* then it passes: 12 s are punishment enough */
 
 static const char *const reasons[] = {
-#define FAULT_REASON_TEXT(name, text) text,
-    FAULT_REASONS(FAULT_REASON_TEXT)
-#undef FAULT_REASON_TEXT
+#define FATE_AS_TEXT(name, text) text,
+    FATES(FATE_AS_TEXT)
+#undef FATE_AS_TEXT
 };
 
-const char *fault_reason_text(enum fault_reason reason)
+const char *fate_text(enum fate reason)
 {
-    CHECK(reason < FAULT_REASON_COUNT);
+    CHECK(reason < FATE_COUNT);
     return reasons[reason];
 }
 
-uint64_t fault_seed(uint64_t seed, uint64_t from, uint64_t to)
+uint64_t fate_seed(uint64_t seed, uint64_t from, uint64_t to)
 {
     return hash_fold(hash_fold(hash_fold(0, seed), from), to);
 }
 
-void fault_init(struct fault_link *l, uint64_t seed)
+void fate_init(struct fate_link *l, uint64_t seed)
 {
-    *l = (struct fault_link){0};
+    *l = (struct fate_link){0};
     prng_init(&l->chance, seed);
     prng_init(&l->aside, ~seed);
 }
@@ -43,21 +43,21 @@ static uint64_t draw_below(struct prng *p, uint64_t bound)
 
 static bool draw_chance(struct prng *p, uint32_t chance)
 {
-    return draw_below(p, FAULT_CERTAIN) < chance;
+    return draw_below(p, FATE_CERTAIN) < chance;
 }
 
-static uint64_t draw_delay(const struct fault_params *f, struct prng *p)
+static uint64_t draw_delay(const struct fate_params *f, struct prng *p)
 {
     uint64_t ns = f->delay_ns + draw_below(p, 2 * f->jitter_ns + 1);
     ns = ns > f->jitter_ns ? ns - f->jitter_ns : 0;
     return ns + prng_exponential(p, f->tail_ns);
 }
 
-static bool draw_burst(struct fault_link *l, struct prng *p)
+static bool draw_burst(struct fate_link *l, struct prng *p)
 {
-    const struct fault_params *f = &l->params;
+    const struct fate_params *f = &l->params;
     const uint64_t length =
-        f->burst_length > 0 ? f->burst_length : FAULT_BURST_LENGTH;
+        f->burst_length > 0 ? f->burst_length : FATE_BURST_LENGTH;
     const bool begins = draw_chance(p, f->burst);
     const bool ends = draw_below(p, length) == 0;
     const bool kept = draw_chance(p, f->burst_kept);
@@ -70,24 +70,24 @@ static bool draw_burst(struct fault_link *l, struct prng *p)
     return inside && !kept;
 }
 
-static enum fault_reason draw_loss(struct fault_link *l, struct prng *p)
+static enum fate draw_loss(struct fate_link *l, struct prng *p)
 {
     const bool burst = draw_burst(l, p);
     const bool loss = draw_chance(p, l->params.loss);
     if (l->params.blackhole) {
-        return FAULT_BLACKHOLE;
+        return FATE_BLACKHOLE;
     }
     if (l->params.cut) {
-        return FAULT_CUT;
+        return FATE_CUT;
     }
-    return burst ? FAULT_BURST : loss ? FAULT_LOSS : FAULT_PASSED;
+    return burst ? FATE_BURST : loss ? FATE_LOSS : FATE_PASSED;
 }
 
 /* ---- Rate and queue --------------------------------------------------------
  */
 
 /* When `size` bytes sent now have left the link. */
-static uint64_t leave(struct fault_link *l, uint64_t now_ns, size_t size)
+static uint64_t leave(struct fate_link *l, uint64_t now_ns, size_t size)
 {
     const uint64_t rate = l->params.rate;
     if (l->free_ns < now_ns || rate == 0) {
@@ -101,41 +101,41 @@ static uint64_t leave(struct fault_link *l, uint64_t now_ns, size_t size)
     return l->free_ns;
 }
 
-static bool is_full(const struct fault_link *l, uint64_t now_ns, size_t size)
+static bool is_full(const struct fate_link *l, uint64_t now_ns, size_t size)
 {
-    const struct fault_params *f = &l->params;
+    const struct fate_params *f = &l->params;
     if (f->rate == 0 || l->free_ns <= now_ns) {
         return false;
     }
     const uint128 waiting =
         ((uint128)(l->free_ns - now_ns) * f->rate + SECOND_NS - 1) / SECOND_NS;
-    return waiting + size > (f->queue > 0 ? f->queue : FAULT_QUEUE_BYTES);
+    return waiting + size > (f->queue > 0 ? f->queue : FATE_QUEUE_BYTES);
 }
 
 /* ---- Packets ---------------------------------------------------------------
  */
 
-static uint64_t clogged(const struct fault_link *l, uint64_t at_ns)
+static uint64_t clogged(const struct fate_link *l, uint64_t at_ns)
 {
     if (l->params.clog) {
-        return FAULT_NEVER;
+        return FATE_NEVER;
     }
     return at_ns > l->clogged_until_ns ? at_ns : l->clogged_until_ns;
 }
 
 /* A copy that left at `left_ns`; counted only if it is one. */
-static struct fault_copy draw_copy(struct fault_link *l, struct prng *p,
-                                   uint64_t left_ns, size_t size, bool is_one)
+static struct fate_copy draw_copy(struct fate_link *l, struct prng *p,
+                                  uint64_t left_ns, size_t size, bool is_one)
 {
-    const struct fault_params *f = &l->params;
-    struct fault_copy c = {.at_ns = left_ns + draw_delay(f, p)};
+    const struct fate_params *f = &l->params;
+    struct fate_copy c = {.at_ns = left_ns + draw_delay(f, p)};
     const bool reorder = draw_chance(p, f->reorder);
     const uint64_t by_ns = draw_below(
-        p, (f->reorder_by_ns > 0 ? f->reorder_by_ns : FAULT_REORDER_BY_NS) + 1);
+        p, (f->reorder_by_ns > 0 ? f->reorder_by_ns : FATE_REORDER_BY_NS) + 1);
     const bool corrupt = draw_chance(p, f->corrupt);
     const uint64_t bit = draw_below(p, (uint64_t)size * 8);
     c.at_ns = clogged(l, c.at_ns + (reorder ? by_ns : 0));
-    c.flip = corrupt ? bit : FAULT_WHOLE;
+    c.flip = corrupt ? bit : FATE_WHOLE;
     if (is_one) {
         l->stats.reordered += reorder ? 1 : 0;
         l->stats.corrupted += corrupt ? 1 : 0;
@@ -143,22 +143,21 @@ static struct fault_copy draw_copy(struct fault_link *l, struct prng *p,
     return c;
 }
 
-static void judge(struct fault_link *l, struct prng *p, uint64_t now_ns,
-                  size_t size, struct fault_verdict *v)
+static void judge(struct fate_link *l, struct prng *p, uint64_t now_ns,
+                  size_t size, struct fate_verdict *v)
 {
-    *v = (struct fault_verdict){.reason = draw_loss(l, p)};
+    *v = (struct fate_verdict){.reason = draw_loss(l, p)};
     const bool twice = draw_chance(p, l->params.duplicate);
-    if (v->reason == FAULT_PASSED && is_full(l, now_ns, size)) {
-        v->reason = FAULT_QUEUE;
+    if (v->reason == FATE_PASSED && is_full(l, now_ns, size)) {
+        v->reason = FATE_QUEUE;
     }
     uint64_t left_ns = now_ns;
-    if (v->reason == FAULT_PASSED) {
+    if (v->reason == FATE_PASSED) {
         left_ns = leave(l, now_ns, size);
         v->count = twice ? 2 : 1;
     }
-    for (uint32_t i = 0; i < FAULT_COPIES_MAX; i++) {
-        const struct fault_copy c =
-            draw_copy(l, p, left_ns, size, i < v->count);
+    for (uint32_t i = 0; i < FATE_COPIES_MAX; i++) {
+        const struct fate_copy c = draw_copy(l, p, left_ns, size, i < v->count);
         if (i < v->count) {
             v->copy[i] = c;
             l->stats.delayed += c.at_ns > now_ns ? 1 : 0;
@@ -170,15 +169,15 @@ static void judge(struct fault_link *l, struct prng *p, uint64_t now_ns,
     l->stats.duplicated += v->count > 1 ? 1 : 0;
 }
 
-void fault_packet(struct fault_link *l, uint64_t now_ns, size_t size,
-                  struct fault_verdict *v)
+void fate_packet(struct fate_link *l, uint64_t now_ns, size_t size,
+                 struct fate_verdict *v)
 {
     CHECK(size > 0);
     judge(l, &l->chance, now_ns, size, v);
 }
 
-void fault_packet_aside(struct fault_link *l, uint64_t now_ns, size_t size,
-                        struct fault_verdict *v)
+void fate_packet_aside(struct fate_link *l, uint64_t now_ns, size_t size,
+                       struct fate_verdict *v)
 {
     CHECK(size > 0);
     judge(l, &l->aside, now_ns, size, v);
@@ -187,23 +186,23 @@ void fault_packet_aside(struct fault_link *l, uint64_t now_ns, size_t size,
 /* ---- Streams ---------------------------------------------------------------
  */
 
-uint64_t fault_stream(struct fault_link *l, uint64_t now_ns, size_t size,
-                      uint64_t last_ns, uint64_t *flip)
+uint64_t fate_stream(struct fate_link *l, uint64_t now_ns, size_t size,
+                     uint64_t last_ns, uint64_t *flip)
 {
     struct prng *p = &l->chance;
     CHECK(size > 0);
     l->stats.packets++;
     l->stats.bytes += size;
-    *flip = FAULT_WHOLE;
+    *flip = FATE_WHOLE;
     if (l->params.cut) {
-        l->stats.judged[FAULT_CUT]++;
-        return FAULT_NEVER;
+        l->stats.judged[FATE_CUT]++;
+        return FATE_NEVER;
     }
-    l->stats.judged[FAULT_PASSED]++;
+    l->stats.judged[FATE_PASSED]++;
     uint64_t at_ns = leave(l, now_ns, size) + draw_delay(&l->params, p);
     for (unsigned i = 0; i < RETRIES_MAX; i++) {
-        const enum fault_reason reason = draw_loss(l, p);
-        if (reason != FAULT_LOSS && reason != FAULT_BURST) {
+        const enum fate reason = draw_loss(l, p);
+        if (reason != FATE_LOSS && reason != FATE_BURST) {
             break;
         }
         at_ns += RETRY_NS << i;
@@ -217,12 +216,12 @@ uint64_t fault_stream(struct fault_link *l, uint64_t now_ns, size_t size,
     return at_ns;
 }
 
-uint64_t fault_delay(struct fault_link *l)
+uint64_t fate_delay(struct fate_link *l)
 {
     return draw_delay(&l->params, &l->chance);
 }
 
-uint64_t fault_release(const struct fault_link *l, uint64_t now_ns)
+uint64_t fate_release(const struct fate_link *l, uint64_t now_ns)
 {
     return clogged(l, now_ns);
 }

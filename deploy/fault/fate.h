@@ -1,5 +1,5 @@
-#ifndef FAULT_H
-#define FAULT_H
+#ifndef FATE_H
+#define FATE_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -30,62 +30,61 @@
  * The number of draws for a packet does not depend on the parameters: the k-th
  * packet of a link meets the same loss whether or not it is also delayed. */
 
-#define FAULT_NEVER UINT64_MAX /* a time that never comes */
-#define FAULT_WHOLE UINT64_MAX /* no bit of it is flipped */
+#define FATE_NEVER UINT64_MAX /* a time that never comes */
+#define FATE_WHOLE UINT64_MAX /* no bit of it is flipped */
 
 enum {
-    FAULT_COPIES_MAX = 2,
-    FAULT_CERTAIN = 1000000, /* chances are parts of a million */
+    FATE_COPIES_MAX = 2,
+    FATE_CERTAIN = 1000000, /* chances are parts of a million */
 };
 
 /* All zero: a perfect link. */
-struct fault_params {
+struct fate_params {
     uint64_t delay_ns;
     uint64_t jitter_ns;
     uint64_t tail_ns;
     uint32_t loss;
     uint32_t burst;
-    uint32_t burst_length; /* packets; 0 = FAULT_BURST_LENGTH */
+    uint32_t burst_length; /* packets; 0 = FATE_BURST_LENGTH */
     uint32_t burst_kept;   /* of a burst, what passes all the same */
     uint32_t duplicate;
     uint32_t reorder;
-    uint64_t reorder_by_ns; /* 0 = FAULT_REORDER_BY_NS */
+    uint64_t reorder_by_ns; /* 0 = FATE_REORDER_BY_NS */
     uint32_t corrupt;
     uint64_t rate;  /* bytes a second; 0 = no limit */
-    uint64_t queue; /* bytes that may wait for `rate`; 0 = FAULT_QUEUE_BYTES */
+    uint64_t queue; /* bytes that may wait for `rate`; 0 = FATE_QUEUE_BYTES */
     bool cut;
     bool blackhole;
     bool clog;
 };
 
-enum { FAULT_BURST_LENGTH = 8, FAULT_QUEUE_BYTES = 256 << 10 };
-#define FAULT_REORDER_BY_NS 10000000ULL
+enum { FATE_BURST_LENGTH = 8, FATE_QUEUE_BYTES = 256 << 10 };
+#define FATE_REORDER_BY_NS 10000000ULL
 
 /* clang-format off */
-#define FAULT_REASONS(X)                                                       \
+#define FATES(X)                                                       \
     X(PASSED, "passed") X(CUT, "cut") X(BLACKHOLE, "blackhole")                \
     X(LOSS, "loss") X(BURST, "burst") X(QUEUE, "queue")
 /* clang-format on */
-#define FAULT_REASON_ENUM(name, text) FAULT_##name,
-enum fault_reason { FAULT_REASONS(FAULT_REASON_ENUM) FAULT_REASON_COUNT };
-#undef FAULT_REASON_ENUM
+#define FATE_ENUM(name, text) FATE_##name,
+enum fate { FATES(FATE_ENUM) FATE_COUNT };
+#undef FATE_ENUM
 
-struct fault_copy {
-    uint64_t at_ns; /* when it arrives; FAULT_NEVER while the link is clogged */
-    uint64_t flip;  /* the bit that is wrong, 0 .. 8 * size - 1; FAULT_WHOLE */
+struct fate_copy {
+    uint64_t at_ns; /* when it arrives; FATE_NEVER while the link is clogged */
+    uint64_t flip;  /* the bit that is wrong, 0 .. 8 * size - 1; FATE_WHOLE */
 };
 
-struct fault_verdict {
-    enum fault_reason reason; /* FAULT_PASSED: `count` copies arrive */
+struct fate_verdict {
+    enum fate reason; /* FATE_PASSED: `count` copies arrive */
     uint32_t count;
-    struct fault_copy copy[FAULT_COPIES_MAX];
+    struct fate_copy copy[FATE_COPIES_MAX];
 };
 
-struct fault_stats {
+struct fate_stats {
     uint64_t packets; /* asked for */
     uint64_t bytes;
-    uint64_t
-        judged[FAULT_REASON_COUNT]; /* by verdict; their sum is `packets` */
+    uint64_t judged[FATE_COUNT]; /* by verdict; their sum is `packets` */
     uint64_t duplicated;
     uint64_t reordered; /* copies */
     uint64_t corrupted; /* copies */
@@ -95,11 +94,11 @@ struct fault_stats {
 /* One direction of one link. Plain data: a copy is a fork of it. Anyone may
  * read it and write `params` and `clogged_until_ns`; the rest is the engine's.
  */
-struct fault_link {
-    struct fault_params params;
+struct fate_link {
+    struct fate_params params;
     uint64_t
         clogged_until_ns; /* nothing arrives before, whatever `clog` says */
-    struct fault_stats stats;
+    struct fate_stats stats;
     struct prng chance;
     struct prng aside;
     bool in_burst;
@@ -107,20 +106,20 @@ struct fault_link {
 };
 
 /** A perfect link. The same seed, parameters and packets: the same verdicts. */
-void fault_init(struct fault_link *l, uint64_t seed);
+void fate_init(struct fate_link *l, uint64_t seed);
 
 /** The seed of the direction from one end to the other, of a whole network. */
-uint64_t fault_seed(uint64_t seed, uint64_t from, uint64_t to);
+uint64_t fate_seed(uint64_t seed, uint64_t from, uint64_t to);
 
 /** The fate of a packet of `size` bytes (1 or more) sent now. Never less than
  * the last `now_ns`. */
-void fault_packet(struct fault_link *l, uint64_t now_ns, size_t size,
-                  struct fault_verdict *v);
+void fate_packet(struct fate_link *l, uint64_t now_ns, size_t size,
+                 struct fate_verdict *v);
 
 /** The same for packets whose number nobody controls (ARP): they do not take
  * part in the count of draws, nor in bursts. */
-void fault_packet_aside(struct fault_link *l, uint64_t now_ns, size_t size,
-                        struct fault_verdict *v);
+void fate_packet_aside(struct fate_link *l, uint64_t now_ns, size_t size,
+                       struct fate_verdict *v);
 
 /**
  * The fate of bytes of a reliable stream (TCP): loss, bursts and a full queue
@@ -129,20 +128,20 @@ void fault_packet_aside(struct fault_link *l, uint64_t now_ns, size_t size,
  *
  * @param last_ns  no earlier than this: the arrival of what went before on this
  *                 stream; 0 at its beginning
- * @param flip     set to a bit that is wrong, or FAULT_WHOLE
- * @return when they arrive; FAULT_NEVER while the link is cut or clogged (ask
+ * @param flip     set to a bit that is wrong, or FATE_WHOLE
+ * @return when they arrive; FATE_NEVER while the link is cut or clogged (ask
  *         again when it is not: the caller keeps them). What a blackhole does
  *         to a stream is the caller's affair.
  */
-uint64_t fault_stream(struct fault_link *l, uint64_t now_ns, size_t size,
-                      uint64_t last_ns, uint64_t *flip);
+uint64_t fate_stream(struct fate_link *l, uint64_t now_ns, size_t size,
+                     uint64_t last_ns, uint64_t *flip);
 
 /** One delay (without rate, loss and clog), drawn: of a handshake. */
-uint64_t fault_delay(struct fault_link *l);
+uint64_t fate_delay(struct fate_link *l);
 
 /** When what was held up arrives, now that it is no longer. */
-uint64_t fault_release(const struct fault_link *l, uint64_t now_ns);
+uint64_t fate_release(const struct fate_link *l, uint64_t now_ns);
 
-const char *fault_reason_text(enum fault_reason reason);
+const char *fate_text(enum fate reason);
 
 #endif
