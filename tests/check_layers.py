@@ -12,6 +12,7 @@ import sys
 
 MACHINES = ["nucleus/core", "netmgr/core", "sites/core"]
 PURE = ["nucleus/base", *MACHINES, "proto", "sites/site", "sites/actors"]
+NET = ["deploy/units", "deploy/fault", "deploy/switch"]
 
 # Folder: the folders whose headers it may include, besides its own.
 LAYERS = {
@@ -27,7 +28,10 @@ LAYERS = {
     "deploy/check": ["nucleus/base"],
     "deploy/pki": ["nucleus/base"],
     "deploy/qemu": ["nucleus/base"],
-    "deploy/sim": [*PURE, "deploy/check", "<api>"],
+    "deploy/units": ["nucleus/base"],
+    "deploy/fault": ["nucleus/base", "deploy/units"],
+    "deploy/switch": ["nucleus/base", "deploy/units", "deploy/fault"],
+    "deploy/sim": [*PURE, "deploy/check", "deploy/fault", "<api>"],
     "sites/host": [*PURE, "netmgr/uv", "nucleus/api", "<api>"],
     "tools": [
         *PURE,
@@ -36,6 +40,7 @@ LAYERS = {
         "deploy/pki",
         "deploy/qemu",
         "deploy/sim",
+        *NET,
         "<api>",
     ],
 }

@@ -6,27 +6,30 @@
 /* Who breaks what, when. Each seed draws which kinds of fault there are and how
  * often each comes (swarm testing), so that also rare mixtures happen. */
 
+enum { LINK_RATE = 100000000 }; /* bytes a second, in good weather */
+
 /* ---- Draws -----------------------------------------------------------------
  */
 
-static struct link draw_link(struct world *w, uint32_t badness)
+static struct fate_params draw_params(struct world *w, uint32_t badness)
 {
     struct prng *p = &w->chance;
     static const uint64_t mean_us[] = {100, 1000, 8000, 40000};
-    struct link l = {.rate = 100000000};
+    struct fate_params f = {.reorder_by_ns = 50 * MS};
     /* One draw a statement: the order of others is the compiler's. */
-    l.delay_min_ns = prng_below(p, mean_us[badness] * 1000);
-    l.delay_mean_ns = prng_below(p, mean_us[badness] * 1000);
-    if (badness >= 2) {
-        l.rate = prng_between(p, 500000, 20000000);
-    }
+    f.delay_ns = prng_below(p, mean_us[badness] * 1000);
+    f.tail_ns = prng_below(p, mean_us[badness] * 1000);
     if (badness > 0) {
         static const uint32_t loss[] = {0, 1000, 20000, 150000};
-        l.loss = (uint32_t)prng_below(p, loss[badness]);
-        l.duplicate = (uint32_t)prng_below(p, loss[badness]);
-        l.reorder = (uint32_t)prng_below(p, loss[badness]);
+        f.loss = (uint32_t)prng_below(p, loss[badness]);
+        f.duplicate = (uint32_t)prng_below(p, loss[badness]);
+        f.reorder = (uint32_t)prng_below(p, loss[badness]);
     }
-    return l;
+    if (badness > 1 && prng_chance(p, 300000)) {
+        f.burst = (uint32_t)prng_below(p, 10000);
+        f.burst_length = (uint32_t)prng_between(p, 2, 20);
+    }
+    return f;
 }
 
 static uint32_t draw_badness(struct world *w)
@@ -49,12 +52,10 @@ static uint32_t draw_badness(struct world *w)
 static void redraw(struct world *w, uint32_t i, uint32_t j, uint32_t badness)
 {
     struct link *l = &w->link[i][j];
-    const struct link fresh = draw_link(w, badness);
-    const uint32_t cuts = l->cuts;
-    const uint64_t clogged_ns = l->clogged_until_ns;
-    *l = fresh;
-    l->cuts = cuts;
-    l->clogged_until_ns = clogged_ns;
+    l->fault.params = draw_params(w, badness);
+    l->rate =
+        badness >= 2 ? prng_between(&w->chance, 500000, 20000000) : LINK_RATE;
+    net_cuts(l, l->cuts);
 }
 
 /* Not less than a cluster needs to talk at all: a flow each way for requests
@@ -141,7 +142,8 @@ void faults_draw(struct world *w)
     draw_tuning(w);
     for (uint32_t i = 0; i < NODES_MAX; i++) {
         for (uint32_t j = 0; j < NODES_MAX; j++) {
-            w->link[i][j].rate = 100000000;
+            fate_init(&w->link[i][j].fault, prng_next(&w->net_chance));
+            w->link[i][j].rate = LINK_RATE;
             if (i <= w->node_count && j <= w->node_count) {
                 redraw(w, i, j, draw_badness(w));
             }
@@ -196,7 +198,7 @@ static struct undo *new_undo(struct world *w)
 static void cut(struct undo *u, uint32_t from, uint32_t to)
 {
     struct world *w = u->world;
-    w->link[from][to].cuts++;
+    net_cuts(&w->link[from][to], w->link[from][to].cuts + 1);
     u->from[u->count] = (uint8_t)from;
     u->to[u->count] = (uint8_t)to;
     u->count++;
@@ -219,7 +221,7 @@ void faults_on_undo(struct undo *u)
         for (uint32_t i = 0; i < u->count; i++) {
             struct link *l = &w->link[u->from[i]][u->to[i]];
             CHECK(l->cuts > 0);
-            l->cuts--;
+            net_cuts(l, l->cuts - 1);
             if (l->cuts == 0) {
                 net_uncut(w, u->from[i], u->to[i]);
             }
@@ -289,8 +291,8 @@ static void clog_one(struct world *w)
         w->now_ns + prng_between(&w->chance, 50, 3000) * MS;
     for (uint32_t j = 0; j < w->node_count; j++) {
         if (all || prng_chance(&w->chance, 300000)) {
-            w->link[victim][j].clogged_until_ns = until_ns;
-            w->link[j][victim].clogged_until_ns = until_ns;
+            w->link[victim][j].fault.clogged_until_ns = until_ns;
+            w->link[j][victim].fault.clogged_until_ns = until_ns;
         }
     }
     world_trace(w, &w->node[victim], '~', "clogged");
@@ -461,8 +463,10 @@ static void choose_core(struct world *w)
         }
         deadline_clear(&w->due, &out->boot);
         for (uint32_t j = 0; j <= n; j++) {
-            w->link[out->index][j].cuts++;
-            w->link[j][out->index].cuts++;
+            struct link *there = &w->link[out->index][j];
+            struct link *back = &w->link[j][out->index];
+            net_cuts(there, there->cuts + 1);
+            net_cuts(back, back->cuts + 1);
         }
         if (out->site != NULL) {
             const struct check_event e = {
@@ -483,9 +487,11 @@ static void heal_links(struct world *w)
     for (uint32_t i = 0; i <= w->node_count; i++) {
         for (uint32_t j = 0; j <= w->node_count; j++) {
             struct link *l = &w->link[i][j];
-            l->cuts = 0;
-            l->clogged_until_ns = 0;
-            l->loss = l->loss > 10000 ? 10000 : l->loss;
+            struct fate_params *f = &l->fault.params;
+            net_cuts(l, 0);
+            l->fault.clogged_until_ns = 0;
+            f->loss = f->loss > 10000 ? 10000 : f->loss;
+            f->burst = 0;
             l->rate = l->rate < 2000000 ? 2000000 : l->rate;
         }
     }

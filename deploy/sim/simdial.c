@@ -67,12 +67,12 @@ void net_dial(struct node *from, const struct site_effect *e)
     const struct node *to = node_at(w, d->addr);
     uint64_t ns = dial_timeout_ns;
     if (to != NULL && to != from) {
-        const struct link *there = &w->link[from->index][to->index];
-        const struct link *back = &w->link[to->index][from->index];
+        struct link *there = &w->link[from->index][to->index];
+        struct link *back = &w->link[to->index][from->index];
         d->reached = there->cuts == 0 && back->cuts == 0;
         if (d->reached) {
-            ns = net_delay(w, there);
-            ns += net_delay(w, back);
+            ns = fate_delay(&there->fault);
+            ns += fate_delay(&back->fault);
         }
     } else if (to == from || prng_chance(&w->net_chance, 500000)) {
         ns = MS;

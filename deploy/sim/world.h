@@ -1,6 +1,7 @@
 #ifndef SIM_WORLD_H
 #define SIM_WORLD_H
 
+#include "deploy/fault/fate.h"
 #include "nucleus/base/deadline.h"
 #include "nucleus/base/list.h"
 #include "nucleus/base/map.h"
@@ -85,16 +86,13 @@ struct node {
     uint32_t reborn; /* must be created anew with at least this incarnation */
 };
 
-/* One direction of the way between two nodes. */
+/* One direction of the way between two nodes. What it does to what is sent is
+ * the engine's; its rate is that of each connection by itself, whose writer
+ * hears how much has left. */
 struct link {
-    uint64_t delay_min_ns;
-    uint64_t delay_mean_ns; /* on top of it, exponential */
-    uint64_t rate;          /* bytes a second */
-    uint32_t loss;          /* of a million */
-    uint32_t duplicate;
-    uint32_t reorder;
-    uint32_t cuts; /* by how many faults it is cut */
-    uint64_t clogged_until_ns;
+    struct fate_link fault;
+    uint64_t rate; /* bytes a second */
+    uint32_t cuts; /* by how many faults it is cut: net_cuts() */
 };
 
 struct segment {
@@ -130,6 +128,7 @@ struct wire {
     enum end_state state[2];
     struct way way[2]; /* [i] is written by side i */
     uint32_t packets;  /* of a datagram path, in flight */
+    bool spoiled;      /* bytes of it are wrong or missing: it will break */
 };
 
 struct packet {
@@ -253,8 +252,8 @@ void net_crashed(struct node *n);
 void net_break_one(struct world *w);
 /** Sends on a stream: an input for the other side (NULL: none), or the end. */
 void net_append(struct way *y, struct input *in, bool fin);
-/** How long something is on its way, drawn. */
-uint64_t net_delay(struct world *w, const struct link *l);
+/** Cuts a link as often; 0: it is open. */
+void net_cuts(struct link *l, uint32_t cuts);
 /** What was held up on the way goes on. */
 void net_uncut(struct world *w, uint32_t from, uint32_t to);
 /** Somebody without a certificate worth its name connects and sends rubbish. */

@@ -7,7 +7,7 @@
 # Set `gen` to the folder of generated files. Run in the root of the sources.
 
 sim_folders="nucleus/base nucleus/core netmgr/core sites/core proto sites/site
-             deploy/check deploy/sim"
+             deploy/units deploy/fault deploy/check deploy/sim"
 
 sim_one() {
     local out=$1 file=$2
