@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cluster.h"
+#include "deploy/fault/text.h"
 #include "ground.h"
 #include "nucleus/base/ui.h"
 #include "say.h"
@@ -270,6 +271,19 @@ static enum exit_code check_end(const struct checking *k, const char *name)
     return code;
 }
 
+static enum exit_code check_faults(const struct checking *k, const char *text)
+{
+    struct fate_change change = {0};
+    char why[FATE_WHY_MAX] = "";
+
+    if (fate_read(&change, text, why)) {
+        return EXIT_DONE;
+    }
+    enum exit_code code = wrong(k, line_of(k, text, 1), "faults: %s", why);
+    say_hint("as in: delay=5ms jitter=1ms loss=1%%");
+    return code;
+}
+
 static enum exit_code check_link(const struct checking *k,
                                  const struct file_link *l)
 {
@@ -293,7 +307,7 @@ static enum exit_code check_link(const struct checking *k,
             wrong(k, line_of(k, l->faults, 1), "a link from %s to itself", a);
         say_hint("a link is between two sites");
     }
-    return code;
+    return code == EXIT_DONE ? check_faults(k, l->faults) : code;
 }
 
 enum exit_code clusterfile_check(const char *path, const char *text,

@@ -170,7 +170,7 @@ static enum exit_code restart_run(char **args, unsigned count)
         return code;
     }
     if (!launch_folders(&c) || !launch_stop(&c, site, GRACE_NS) ||
-        !launch_prepare(&c) || !launch_start(&c, site)) {
+        !launch_prepare(&c) || !launch_start(&c, site) || !launch_keep(&c)) {
         cluster_close(&c);
         return EXIT_FAILED;
     }
@@ -218,7 +218,7 @@ static enum exit_code add(struct cluster *c, const char *name)
         !launch_conf(c, site, insecure, NULL)) {
         return EXIT_FAILED;
     }
-    if (!launch_prepare(c) || !launch_start(c, site)) {
+    if (!launch_prepare(c) || !launch_start(c, site) || !launch_keep(c)) {
         (void)unlink(site->conf);
         return EXIT_FAILED;
     }

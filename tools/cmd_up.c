@@ -6,7 +6,6 @@
 #include "agree.h"
 #include "ground.h"
 #include "launch.h"
-#include "network.h"
 #include "programs.h"
 #include "say.h"
 #include "table.h"
@@ -202,14 +201,6 @@ static bool print_json(const struct cluster *c, const struct agree *a,
                                 items));
 }
 
-/* Until now it would have ended with us. */
-static bool keep_network(const struct cluster *c)
-{
-    struct network n;
-
-    return network_open(c, &n) && (!n.running || network_keep(&n));
-}
-
 static enum exit_code wait_all(struct done *d)
 {
     struct cluster *c = d->cluster;
@@ -230,7 +221,7 @@ static enum exit_code wait_all(struct done *d)
         undo(d);
         return EXIT_FAILED;
     }
-    if (!keep_network(c)) {
+    if (!launch_keep(c)) {
         undo(d);
         return EXIT_FAILED;
     }

@@ -98,19 +98,6 @@ static bool make_base(void)
     return true;
 }
 
-static bool start_switch(struct cluster *c)
-{
-    struct network n;
-
-    return network_open(c, &n) &&
-           (n.running || network_start(&n, NETWORK_SWITCH, 1));
-}
-
-static bool prepare(struct cluster *c)
-{
-    return make_base() && start_switch(c);
-}
-
 /* ---- start -----------------------------------------------------------------
  */
 
@@ -140,6 +127,30 @@ static bool plug(struct cluster *c, const struct site_files *site,
     (void)unlink(p->port);
     return network_open(c, &n) && network_ask(&n, NULL, "port %s dgram %s %s",
                                               site->name, p->port, p->card);
+}
+
+/* One that has died is started anew; guests that run are plugged in again. */
+static bool start_switch(struct cluster *c)
+{
+    struct network n;
+    bool ok = network_open(c, &n);
+
+    if (!ok || n.running) {
+        return ok;
+    }
+    ok = network_start(&n, NETWORK_SWITCH, 1);
+    for (size_t i = 0; ok && i < c->count; i++) {
+        const struct site_files *s = &c->sites[i];
+        struct paths p;
+        paths_of(s, &p);
+        ok = !s->running || s->ground != &ground_qemu || plug(c, s, &p);
+    }
+    return ok;
+}
+
+static bool prepare(struct cluster *c)
+{
+    return make_base() && start_switch(c);
 }
 
 static bool run(struct site_files *site, struct paths *p)

@@ -276,6 +276,13 @@ bool launch_stop(struct cluster *c, struct site_files *site, uint64_t grace_ns)
     return true;
 }
 
+bool launch_keep(const struct cluster *c)
+{
+    struct network n;
+
+    return network_open(c, &n) && (!n.running || network_keep(&n));
+}
+
 void launch_release(struct cluster *c)
 {
     enum { STOP_S = 2 };
@@ -286,7 +293,7 @@ void launch_release(struct cluster *c)
             return;
         }
     }
-    if (network_open(c, &n) && n.running) {
+    if (network_open(c, &n)) { /* files of one that died go too */
         (void)network_stop(&n, STOP_S * 1000000000ULL);
     }
 }

@@ -51,6 +51,9 @@ MUST_USE bool launch_start(struct cluster *c, struct site_files *site);
  * what it leaves in the run folder. @return false: it runs on */
 bool launch_stop(struct cluster *c, struct site_files *site, uint64_t grace_ns);
 
+/** What was prepared outlives this process. @return false; it is told */
+MUST_USE bool launch_keep(const struct cluster *c);
+
 /** When no site runs that needs it, the network between sites ends too. */
 void launch_release(struct cluster *c);
 
