@@ -40,6 +40,10 @@ bool cluster_paths(const struct cluster *c, const char *name,
 
 struct site_files *cluster_add(struct cluster *c, const char *name)
 {
+    if (strcmp(name, "network") == 0) { /* network.h */
+        say_error("no site may be named \"network\": files have that name");
+        return NULL;
+    }
     if (c->count == CLUSTER_SITES_MAX) {
         say_error("more than %d sites", CLUSTER_SITES_MAX);
         return NULL;

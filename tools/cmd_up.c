@@ -371,6 +371,7 @@ static enum exit_code run(const char *name, uint64_t sites)
     CHECK(sigaction(SIGINT, &action, NULL) == 0);
     CHECK(sigaction(SIGTERM, &action, NULL) == 0);
     const size_t there = c.count;
+    launch_mend(&c);
     enum exit_code code = plan(&c, sites);
     if (code == EXIT_DONE) {
         code =
@@ -427,7 +428,7 @@ static const struct flag flags[] = {
     {"file", 'f', "FILE", FLAG_TEXT, offsetof(struct up, path),
      "a cluster file (YAML): sites, grounds, programs, links"},
     {"on", 0, "GROUND", FLAG_TEXT, offsetof(struct up, on),
-     "host (default) or qemu: what the sites stand on"},
+     "host (default), netns or qemu: what the sites stand on"},
     {"port", 'p', "PORT", FLAG_COUNT, offsetof(struct up, port),
      "first TCP port to try (7117)"},
     {"insecure", 0, NULL, FLAG_SWITCH, offsetof(struct up, insecure),
@@ -459,5 +460,5 @@ const struct verb verb_up = {
                 "    links:\n"
                 "      - between: [site1, site2]\n"
                 "        faults: delay=5ms loss=1%\n",
-    .exits = "0 1 2 10 124 130 143",
+    .exits = "0 1 2 10 77 124 130 143",
 };

@@ -8,7 +8,8 @@
 
 #include "say.h"
 
-static const struct ground *const grounds[] = {&ground_host, &ground_qemu};
+static const struct ground *const grounds[] = {&ground_host, &ground_netns,
+                                               &ground_qemu};
 
 enum { NUMBER_MAX = 250, LINE_BYTES = 256 };
 

@@ -75,7 +75,13 @@ MUST_USE bool ground_address(const struct cluster *c, struct site_files *site);
  * replaced. PATH_BYTES. @return `to` */
 const char *ground_beside(char *to, const char *path, const char *suffix);
 
-extern const struct ground ground_host; /* ground_host.c */
-extern const struct ground ground_qemu; /* ground_qemu.c */
+/* For grounds where a site is a process of this machine: signals. */
+bool ground_pause_process(struct site_files *site);
+bool ground_resume_process(struct site_files *site);
+void ground_leave_process(struct site_files *site);
+
+extern const struct ground ground_host;  /* ground_host.c */
+extern const struct ground ground_netns; /* ground_netns.c */
+extern const struct ground ground_qemu;  /* ground_qemu.c */
 
 #endif

@@ -25,17 +25,17 @@ static bool hold(struct site_files *site, int signal)
     return true;
 }
 
-static bool pause_site(struct site_files *site)
+bool ground_pause_process(struct site_files *site)
 {
     return hold(site, SIGSTOP);
 }
 
-static bool resume_site(struct site_files *site)
+bool ground_resume_process(struct site_files *site)
 {
     return hold(site, SIGCONT);
 }
 
-static void leave(struct site_files *site)
+void ground_leave_process(struct site_files *site)
 {
     if (site->process.stopped) {
         (void)process_signal(&site->process, SIGCONT);
@@ -48,7 +48,7 @@ const struct ground ground_host = {
     .kind = "host",
     .timeout_ns = 20000000000,
     .start = start,
-    .pause = pause_site,
-    .resume = resume_site,
-    .leave = leave,
+    .pause = ground_pause_process,
+    .resume = ground_resume_process,
+    .leave = ground_leave_process,
 };

@@ -138,7 +138,7 @@ static bool start_switch(struct cluster *c)
     if (!ok || n.running) {
         return ok;
     }
-    ok = network_start(&n, NETWORK_SWITCH, 1);
+    ok = network_start(&n, NETWORK_SWITCH, n.seed);
     for (size_t i = 0; ok && i < c->count; i++) {
         const struct site_files *s = &c->sites[i];
         struct paths p;

@@ -288,14 +288,40 @@ void launch_release(struct cluster *c)
     enum { STOP_S = 2 };
     struct network n;
 
+    if (!network_open(c, &n)) {
+        return;
+    }
     for (size_t i = 0; i < c->count; i++) {
-        if (c->sites[i].running && c->sites[i].ground->switched) {
+        if (c->sites[i].running &&
+            (n.kind == NETWORK_RELAY || c->sites[i].ground->switched)) {
             return;
         }
     }
-    if (network_open(c, &n)) { /* files of one that died go too */
-        (void)network_stop(&n, STOP_S * 1000000000ULL);
+    (void)network_stop(&n, STOP_S * 1000000000ULL);
+}
+
+void launch_mend(struct cluster *c)
+{
+    enum { GRACE_MS = 500 };
+    struct network n;
+    size_t stopped = 0;
+
+    if (!network_open(c, &n) || n.running) {
+        return;
     }
+    for (size_t i = 0; i < c->count; i++) {
+        struct site_files *s = &c->sites[i];
+        if (s->running && s->ground->switched &&
+            launch_stop(c, s, GRACE_MS * 1000000ULL)) {
+            stopped++;
+        }
+    }
+    if (stopped > 0) {
+        say("  !!  network       the switch had ended: %zu sites that reached "
+            "nobody are stopped",
+            stopped);
+    }
+    cluster_count(c);
 }
 
 uint64_t launch_timeout_ns(const struct cluster *c)

@@ -57,6 +57,9 @@ MUST_USE bool launch_keep(const struct cluster *c);
 /** When no site runs that needs it, the network between sites ends too. */
 void launch_release(struct cluster *c);
 
+/** Stops sites whose network has ended under them: to be started anew. */
+void launch_mend(struct cluster *c);
+
 /** Time for all to agree: that of the slowest ground. */
 uint64_t launch_timeout_ns(const struct cluster *c);
 

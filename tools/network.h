@@ -11,7 +11,7 @@
  * loopback), the relay (processes of this host, faults without root), or the
  * switch (a network namespace or a virtual machine for each). Both are the
  * program motet-switch: its pid file and control socket are in the run folder
- * ("switch.pid", "switch.ctl"), its log in the state folder. */
+ * ("network.pid", "network.ctl"), its log in the state folder. */
 
 enum network_kind {
     NETWORK_NONE = 0,
@@ -51,7 +51,8 @@ bool network_stop(struct network *n, uint64_t grace_ns);
 MUST_USE __attribute__((format(printf, 3, 4))) bool
 network_ask(const struct network *n, json_t **answer, const char *format, ...);
 
-/** The number of a site in its network, 1 .. 254: from its address. */
+/** The number of a site in its network, 1 .. 254: from its address; 0: it is in
+ * none. */
 unsigned network_number(const struct site_files *site);
 
 #endif

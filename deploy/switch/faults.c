@@ -42,7 +42,7 @@ bool names_known(struct net *n, const char *names, char *why)
         const size_t size = strcspn(names, ",");
         snprintf(name, sizeof name, "%.*s",
                  size < NAME_BYTES ? (int)size : NAME_BYTES - 1, names);
-        if (size >= NAME_BYTES || port_find(n, name) == NULL) {
+        if (size >= NAME_BYTES || !port_known(n, name)) {
             snprintf(why, WHY_MAX, "no port %s", name);
             return false;
         }
@@ -133,10 +133,8 @@ bool links_set(struct net *n, const char *from, const char *to, char **words,
     }
     for (uint32_t i = 0; i < PORTS_MAX; i++) {
         for (uint32_t j = 0; j < PORTS_MAX; j++) {
-            if (i != j && n->ports[i].name[0] != '\0' &&
-                n->ports[j].name[0] != '\0' &&
-                names_match(from, n->ports[i].name) &&
-                names_match(to, n->ports[j].name)) {
+            if (i != j && names_match(from, n->ports[i].last) &&
+                names_match(to, n->ports[j].last)) {
                 fate_change_apply(&c, &n->links[i][j].set);
             }
         }
@@ -231,8 +229,8 @@ static bool is_between(struct net *n, const struct named_fault *f,
 {
     for (uint32_t i = 0; i < PORTS_MAX; i++) {
         for (uint32_t j = 0; j < PORTS_MAX; j++) {
-            const char *x = n->ports[i].name;
-            const char *y = n->ports[j].name;
+            const char *x = n->ports[i].last;
+            const char *y = n->ports[j].last;
             if (i != j && x[0] != '\0' && y[0] != '\0' && names_match(a, x) &&
                 names_match(b, y) && (touches(f, x, y) || touches(f, y, x))) {
                 return true;

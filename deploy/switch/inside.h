@@ -81,8 +81,9 @@ struct relay;
 struct port {
     struct net *net;
     uint32_t index;
-    uint32_t life; /* 0: none here; counts those that were */
-    char name[NAME_BYTES];
+    uint32_t life;         /* counts ports that were here */
+    char name[NAME_BYTES]; /* "": none is here */
+    char last[NAME_BYTES]; /* the name of the last one: its links wait for it */
     const struct port_kind *kind;
     struct watch *watch;    /* its frames */
     struct watch *listener; /* of a stream */
@@ -179,6 +180,8 @@ void bridge_forget(struct port *p);
  */
 
 struct port *port_find(struct net *n, const char *name);
+/** Whether there is or was a port of that name. */
+bool port_known(struct net *n, const char *name);
 /** Adds a port: the words behind "port". @return NULL and why */
 struct port *port_add(struct net *n, char **words, size_t count, char *why);
 void port_remove(struct port *p);

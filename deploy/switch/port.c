@@ -314,14 +314,34 @@ struct port *port_find(struct net *n, const char *name)
     return NULL;
 }
 
-static struct port *free_port(struct net *n)
+/* The place of a name: where it was, else one that nobody had, else any. */
+static struct port *free_port(struct net *n, const char *name)
+{
+    struct port *fresh = NULL;
+    struct port *any = NULL;
+
+    for (uint32_t i = PORTS_MAX; i-- > 0;) {
+        struct port *p = &n->ports[i];
+        if (p->name[0] != '\0') {
+            continue;
+        }
+        if (strcmp(p->last, name) == 0) {
+            return p;
+        }
+        any = p;
+        fresh = p->last[0] == '\0' ? p : fresh;
+    }
+    return fresh != NULL ? fresh : any;
+}
+
+bool port_known(struct net *n, const char *name)
 {
     for (uint32_t i = 0; i < PORTS_MAX; i++) {
-        if (n->ports[i].name[0] == '\0') {
-            return &n->ports[i];
+        if (strcmp(n->ports[i].last, name) == 0) {
+            return true;
         }
     }
-    return NULL;
+    return false;
 }
 
 static const struct port_kind *kind_of(const char *name, size_t *k)
@@ -350,12 +370,26 @@ static bool may_be_added(struct net *n, char **words, size_t count, char *why)
                  "no kind of port \"%.60s\"; there are dgram, stream, tap, "
                  "namespace and relay",
                  words[1]);
-    } else if (free_port(n) == NULL) {
+    } else if (free_port(n, words[0]) == NULL) {
         snprintf(why, WHY_MAX, "%d ports are the most", PORTS_MAX);
     } else {
         return true;
     }
     return false;
+}
+
+/* A place that another name had: its links are as new. */
+static void take_over(struct port *p, const char *name)
+{
+    struct net *n = p->net;
+
+    if (strcmp(p->last, name) == 0) {
+        return;
+    }
+    for (uint32_t i = 0; i < PORTS_MAX; i++) {
+        n->links[i][p->index].set = (struct fate_params){0};
+        n->links[p->index][i].set = (struct fate_params){0};
+    }
 }
 
 struct port *port_add(struct net *n, char **words, size_t count, char *why)
@@ -365,18 +399,21 @@ struct port *port_add(struct net *n, char **words, size_t count, char *why)
     if (!may_be_added(n, words, count, why)) {
         return NULL;
     }
-    struct port *p = free_port(n);
-    const uint32_t life = p->life + 1;
-    *p = (struct port){.net = n,
-                       .index = (uint32_t)(p - n->ports),
-                       .life = life,
-                       .kind = kind_of(words[1], &k),
-                       .netns = -1};
+    struct port *p = free_port(n, words[0]);
+    struct port fresh = {.net = n,
+                         .index = (uint32_t)(p - n->ports),
+                         .life = p->life + 1,
+                         .kind = kind_of(words[1], &k),
+                         .netns = -1};
+    memcpy(fresh.last, p->last, sizeof fresh.last);
+    *p = fresh;
     list_init(&p->waiting);
     if (!kinds[k].open(p, words + 2, count - 2, why)) {
         return NULL;
     }
+    take_over(p, words[0]);
     snprintf(p->name, sizeof p->name, "%s", words[0]);
+    snprintf(p->last, sizeof p->last, "%s", words[0]);
     links_make(n);
     return p;
 }

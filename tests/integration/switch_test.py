@@ -315,6 +315,20 @@ class Asking(SwitchTest):
         self.assertFalse((folder / "l7").exists())
         self.switch.ok(f"port more dgram {folder}/l {folder}/r")
 
+    def test_links_wait_for_a_port_that_is_away(self):
+        self.guests("ab")
+        self.switch.ok("set a b loss=1%")
+        self.switch.ok("unport b")
+        self.switch.ok("fault f a -> b cut")
+        self.switch.ok("set a b delay=1ms")
+        self.assertEqual(self.switch.ok("links a b")["items"], [])
+        folder = self.switch.folder
+        self.switch.ok(f"port c dgram {folder}/lc {folder}/rc")
+        self.switch.ok(f"port b dgram {folder}/lb {folder}/rb")
+        self.assertEqual(self.switch.link("a", "b")["words"],
+                         "delay=1ms loss=1% cut")
+        self.assertEqual(self.switch.link("a", "c")["words"], "")
+
     def test_faults_have_a_limit(self):
         self.guests("ab")
         for i in range(256):
