@@ -266,16 +266,14 @@ static bool reset_site(struct site_files *site)
     struct qmp *q =
         qmp_open(ground_beside(path, site->pid, ".qmp"), QMP_MS, why);
 
-    /* Without this a reset is the end: a guest that panics must not start
-     * again by itself. */
-    bool ok =
-        q != NULL &&
-        qmp_command(q, "set-action", json_pack("{s:s}", "reboot", "reset"),
-                    QMP_MS, why) &&
-        qmp_command(q, "system_reset", NULL, QMP_MS, why) &&
-        qmp_event(q, "RESET", RESET_MS, why) &&
-        qmp_command(q, "set-action", json_pack("{s:s}", "reboot", "shutdown"),
-                    QMP_MS, why);
+    /* Otherwise a reset is the end: a guest that panics must not start again by
+     * itself. The runner takes it back when the guest has booted: the firmware
+     * resets once more on its way. */
+    bool ok = q != NULL &&
+              qmp_command(q, "set-action",
+                          json_pack("{s:s}", "reboot", "reset"), QMP_MS, why) &&
+              qmp_command(q, "system_reset", NULL, QMP_MS, why) &&
+              qmp_event(q, "RESET", RESET_MS, why);
     qmp_close(q);
     if (!ok) {
         say_error("%s: the machine is not reset: %s", site->name, why);

@@ -209,6 +209,12 @@ static void take_program(struct runner *r)
     relay_open(r->relay, fd, who.uid, who.gid);
 }
 
+static bool tell_qemu(const struct runner *r, const char *line)
+{
+    return r->events >= 0 &&
+           send(r->events, line, strlen(line), MSG_NOSIGNAL) > 0;
+}
+
 /* ---- what the guest says ---------------------------------------------------
  */
 
@@ -249,6 +255,11 @@ static void on_frame(void *ctx, const struct link_frame *f)
     struct runner *r = ctx;
 
     if (f->op == LINK_HELLO) {
+        /* A reset may have been asked for; from here it is the end again. */
+        if (!tell_qemu(r, "{\"execute\":\"set-action\",\"arguments\":"
+                          "{\"reboot\":\"shutdown\"}}\n")) {
+            note("QEMU does not listen");
+        }
         relay_drop(r->relay);
         send_files(r);
         send_start(r);
