@@ -90,6 +90,8 @@ static bool read_conf(struct site_files *site)
     while (fgets(line, sizeof line, f) != NULL) {
         if ((value = value_of(line, "listen")) != NULL) {
             snprintf(site->address, sizeof site->address, "%s", value);
+        } else if ((value = value_of(line, "detour")) != NULL) {
+            snprintf(site->detour, sizeof site->detour, "%s", value);
         } else if ((value = value_of(line, "socket")) != NULL) {
             snprintf(site->socket, sizeof site->socket, "%s", value);
         }

@@ -24,6 +24,7 @@ struct site_files {
     char pid[PATH_BYTES];
     char socket[PATH_BYTES];
     char address[ADDRESS_MAX]; /* listens on */
+    char detour[16];           /* dials others there first: relay.h */
     const struct ground *ground;
     unsigned memory_mib; /* of its machine, if it has one; 0: as usual */
     struct process process;

@@ -1,6 +1,7 @@
 #include <signal.h>
 
 #include "ground.h"
+#include "relay.h"
 #include "say.h"
 
 /* A process of this machine, on loopback. */
@@ -10,9 +11,8 @@ static bool start(struct cluster *c, struct site_files *site)
     char program[PATH_BYTES];
     char flag[] = "--config";
     char *argv[] = {program, flag, site->conf, NULL};
-    (void)c;
 
-    return process_find("motetd", program) &&
+    return process_find("motetd", program) && relay_plug(c, site) &&
            process_start(argv, site->log, site->pid, &site->process);
 }
 

@@ -14,6 +14,7 @@
 #include "ground.h"
 #include "network.h"
 #include "options.h"
+#include "relay.h"
 #include "say.h"
 
 enum {
@@ -131,6 +132,9 @@ bool launch_addresses(struct cluster *c, unsigned port)
 
     for (size_t i = 0; i < c->count; i++) {
         struct site_files *site = &c->sites[i];
+        if (site->address[0] == '\0' && site->ground == &ground_host) {
+            relay_detour(c, site);
+        }
         if (site->address[0] == '\0' && site->ground->switched &&
             !ground_address(c, site)) {
             return false;
@@ -189,6 +193,9 @@ bool launch_conf(const struct cluster *c, const struct site_files *site,
     fprintf(f, "name = %s\ncluster = %s\nlisten = %s\n", site->name, c->name,
             site->address);
     fprintf(f, "state-dir = %s\nsocket = %s\n", site->state, site->socket);
+    if (site->detour[0] != '\0') {
+        fprintf(f, "detour = %s\n", site->detour);
+    }
     if (insecure) {
         fprintf(f, "insecure = yes\n");
     } else {

@@ -30,6 +30,9 @@ static const struct {
     {"ports, groups, links",
      {&verb_port_list, &verb_port_info, &verb_group_list, &verb_group_info,
       &verb_link_list, &verb_link_stats}},
+    {"breaking links",
+     {&verb_link_set, &verb_link_cut, &verb_link_heal, &verb_link_faults,
+      &verb_link_capture}},
     {"measuring", {&verb_bench_call, &verb_bench_send, &verb_bench_ports}},
     {"other", {&verb_doctor, &verb_version, &verb_help}},
 };

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "ground.h"
-#include "network.h"
+#include "relay.h"
 #include "say.h"
 
 static const struct file_site *find(const struct cluster_file *file,
@@ -78,14 +78,14 @@ const struct launch_actors *up_file_actors(const struct cluster_file *file,
     return actors;
 }
 
-bool up_file_links(const struct cluster *c, const struct cluster_file *file)
+bool up_file_links(struct cluster *c, const struct cluster_file *file)
 {
     struct network n;
 
     if (file->links_count == 0) {
         return true;
     }
-    if (!network_open(c, &n)) {
+    if (relay_need(c, &n) != EXIT_DONE) {
         return false;
     }
     for (unsigned i = 0; i < file->links_count; i++) {

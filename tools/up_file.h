@@ -19,7 +19,6 @@ const struct launch_actors *up_file_actors(const struct cluster_file *file,
                                            struct launch_actors *actors);
 
 /** Faults between sites that run. @return false; it is told */
-MUST_USE bool up_file_links(const struct cluster *c,
-                            const struct cluster_file *file);
+MUST_USE bool up_file_links(struct cluster *c, const struct cluster_file *file);
 
 #endif

@@ -24,6 +24,12 @@ extern const struct verb verb_group_info; /* cmd_group.c */
 extern const struct verb verb_link_list;  /* cmd_link.c */
 extern const struct verb verb_link_stats; /* cmd_link.c */
 
+extern const struct verb verb_link_set;     /* cmd_link_fault.c */
+extern const struct verb verb_link_cut;     /* cmd_link_fault.c */
+extern const struct verb verb_link_heal;    /* cmd_link_fault.c */
+extern const struct verb verb_link_faults;  /* cmd_link_fault.c */
+extern const struct verb verb_link_capture; /* cmd_link_fault.c */
+
 extern const struct verb verb_send;    /* cmd_send.c */
 extern const struct verb verb_call;    /* cmd_call.c */
 extern const struct verb verb_receive; /* cmd_receive.c */
