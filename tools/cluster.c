@@ -88,7 +88,9 @@ static bool read_conf(struct site_files *site)
         return false;
     }
     while (fgets(line, sizeof line, f) != NULL) {
-        if ((value = value_of(line, "listen")) != NULL) {
+        if ((value = value_of(line, "listen")) != NULL && !site->user_net) {
+            snprintf(site->address, sizeof site->address, "%s", value);
+        } else if ((value = value_of(line, "advertise")) != NULL) {
             snprintf(site->address, sizeof site->address, "%s", value);
         } else if ((value = value_of(line, "detour")) != NULL) {
             snprintf(site->detour, sizeof site->detour, "%s", value);
@@ -125,7 +127,7 @@ static bool read_folder(struct cluster *c, DIR *dir)
             continue;
         }
         struct site_files *site = cluster_add(c, name);
-        if (site == NULL || !read_conf(site) || !ground_read(site)) {
+        if (site == NULL || !ground_read(site) || !read_conf(site)) {
             return false;
         }
     }

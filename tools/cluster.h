@@ -27,6 +27,7 @@ struct site_files {
     char detour[16];           /* dials others there first: relay.h */
     const struct ground *ground;
     unsigned memory_mib; /* of its machine, if it has one; 0: as usual */
+    bool user_net;       /* a machine on QEMU's user network (ground.h) */
     struct process process;
     bool running;
 };

@@ -310,6 +310,28 @@ static enum exit_code check_link(const struct checking *k,
     return code == EXIT_DONE ? check_faults(k, l->faults) : code;
 }
 
+/* Host sites talk over loopback, those in namespaces over the switch. */
+static enum exit_code check_mix(const struct checking *k)
+{
+    const struct file_site *host = NULL;
+    const struct file_site *netns = NULL;
+
+    for (unsigned i = 0; i < k->file->sites_count; i++) {
+        const struct file_site *s = &k->file->sites[i];
+        host = strcmp(s->ground, "host") == 0 ? s : host;
+        netns = strcmp(s->ground, "netns") == 0 ? s : netns;
+    }
+    if (host == NULL || netns == NULL) {
+        return EXIT_DONE;
+    }
+    enum exit_code code = wrong(k, line_of(k, host->name, 1),
+                                "%s (host) and %s (netns) would not reach each "
+                                "other",
+                                host->name, netns->name);
+    say_hint("host goes with qemu, netns goes with qemu; choose one of them");
+    return code;
+}
+
 enum exit_code clusterfile_check(const char *path, const char *text,
                                  struct cluster_file *file)
 {
@@ -323,6 +345,9 @@ enum exit_code clusterfile_check(const char *path, const char *text,
     }
     for (unsigned i = 0; code == EXIT_DONE && i < file->sites_count; i++) {
         code = check_site(&k, i);
+    }
+    if (code == EXIT_DONE) {
+        code = check_mix(&k);
     }
     for (unsigned i = 0; code == EXIT_DONE && i < file->links_count; i++) {
         code = check_link(&k, &file->links[i]);

@@ -210,7 +210,9 @@ static enum exit_code add(struct cluster *c, const char *name)
     if (site == NULL) {
         return EXIT_FAILED;
     }
-    site->ground = c->sites[site == c->sites ? 1 : 0].ground;
+    const struct site_files *like = &c->sites[site == c->sites ? 1 : 0];
+    site->ground = like->ground;
+    site->user_net = like->user_net;
     bool insecure = is_insecure(c);
     if (!launch_folders(c) || !ground_write(site) ||
         (!insecure && !launch_certificates(c)) ||

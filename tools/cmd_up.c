@@ -307,6 +307,8 @@ static bool grow(struct cluster *c, uint64_t count, const struct ground *on)
                 return false;
             }
             site->ground = on;
+            site->user_net = c->count > 1 && on == &ground_qemu &&
+                             c->sites[site == c->sites ? 1 : 0].user_net;
         }
     }
     return true;

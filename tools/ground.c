@@ -57,6 +57,11 @@ const char *ground_beside(char *to, const char *path, const char *suffix)
 /* ---- the file --------------------------------------------------------------
  */
 
+bool ground_is_switched(const struct site_files *site)
+{
+    return site->ground->switched && !site->user_net;
+}
+
 static bool take(struct site_files *site, const char *key, const char *value)
 {
     if (strcmp(key, "ground") == 0) {
@@ -65,6 +70,8 @@ static bool take(struct site_files *site, const char *key, const char *value)
     }
     if (strcmp(key, "memory") == 0) {
         site->memory_mib = (unsigned)strtoul(value, NULL, 10);
+    } else if (strcmp(key, "network") == 0) {
+        site->user_net = strcmp(value, "user") == 0;
     }
     return true;
 }
@@ -112,6 +119,9 @@ bool ground_write(const struct site_files *site)
     fprintf(f, "ground = %s\n", site->ground->name);
     if (site->memory_mib > 0) {
         fprintf(f, "memory = %u\n", site->memory_mib);
+    }
+    if (site->user_net) {
+        fprintf(f, "network = user\n");
     }
     return fclose(f) == 0;
 }

@@ -12,12 +12,18 @@
  *
  *   ground = qemu
  *   memory = 192          MiB, of the machine
+ *   network = user
  *
  * On grounds with the user-space switch the sites of a cluster have the
- * addresses 10.77.0.NUMBER:7117. On all grounds site->process is the process
- * whose end is the end of the site, and its SIGKILL is a crash. */
+ * addresses 10.77.0.NUMBER:7117. Machines in one cluster with host sites are on
+ * QEMU's user network instead: there QEMU listens on an address of loopback for
+ * the guest, and the guest reaches loopback of the host as 10.0.2.2. On all
+ * grounds site->process is the process whose end is the end of the site, and
+ * its SIGKILL is a crash. */
 
 enum { GROUND_PORT = 7117 };
+
+#define GROUND_USER_HOST "10.0.2.2" /* the host, as such a guest sees it */
 
 struct ground {
     const char *name;    /* "qemu": as in --on */
@@ -60,6 +66,9 @@ const struct ground *ground_at(size_t i);
 
 /** "host, netns or qemu": for messages. Writes 64 bytes. @return `text` */
 const char *ground_names(char *text);
+
+/** Is it joined by the switch? */
+bool ground_is_switched(const struct site_files *site);
 
 /** Reads NAME.ground; none: host. @return false; it is told */
 MUST_USE bool ground_read(struct site_files *site);

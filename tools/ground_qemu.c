@@ -26,6 +26,8 @@ enum {
     RESET_MS = 10000,
 };
 
+#define USER_GUEST "10.0.2.15" /* what QEMU's user network expects */
+
 /* What guests start from: the same for all that this run starts. */
 static struct {
     struct guest_image guest;
@@ -143,14 +145,22 @@ static bool start_switch(struct cluster *c)
         const struct site_files *s = &c->sites[i];
         struct paths p;
         paths_of(s, &p);
-        ok = !s->running || s->ground != &ground_qemu || plug(c, s, &p);
+        ok = !s->running || s->ground != &ground_qemu || s->user_net ||
+             plug(c, s, &p);
     }
     return ok;
 }
 
 static bool prepare(struct cluster *c)
 {
-    return make_base() && start_switch(c);
+    bool switched = false;
+
+    for (size_t i = 0; i < c->count; i++) {
+        const struct site_files *s = &c->sites[i];
+        switched =
+            switched || (s->ground == &ground_qemu && ground_is_switched(s));
+    }
+    return make_base() && (!switched || start_switch(c));
 }
 
 static bool run(struct site_files *site, struct paths *p)
@@ -159,6 +169,7 @@ static bool run(struct site_files *site, struct paths *p)
     char address[ADDRESS_MAX];
     char number[16];
     char memory[16];
+    const char *port = strchr(site->address, ':');
     const char *const words[] = {program,
                                  "--name",
                                  site->name,
@@ -188,15 +199,19 @@ static bool run(struct site_files *site, struct paths *p)
                                  p->core,
                                  "--qmp",
                                  p->qmp,
+                                 site->user_net ? "--user-port" : NULL,
+                                 port != NULL ? port + 1 : "",
                                  NULL};
     union {
         const char *const *in;
         char *const *out; /* execv() changes nothing */
     } argv = {.in = words};
 
-    snprintf(address, sizeof address, "%s", site->address);
+    snprintf(address, sizeof address, "%s",
+             site->user_net ? USER_GUEST : site->address);
     address[strcspn(address, ":")] = '\0';
-    snprintf(number, sizeof number, "%u", network_number(site));
+    snprintf(number, sizeof number, "%u",
+             site->user_net ? 1 : network_number(site));
     snprintf(memory, sizeof memory, "%u",
              site->memory_mib > 0 ? site->memory_mib : MEMORY_MIB);
     return process_find("motet-guest", program) &&
@@ -224,7 +239,8 @@ static bool start(struct cluster *c, struct site_files *site)
 
     paths_of(site, &p);
     put_away(&p);
-    return folder_make(site->state, 0700) && plug(c, site, &p) && run(site, &p);
+    return folder_make(site->state, 0700) &&
+           (site->user_net || plug(c, site, &p)) && run(site, &p);
 }
 
 /* ---- hold ------------------------------------------------------------------
@@ -301,7 +317,7 @@ static void clean(struct cluster *c, struct site_files *site)
     paths_of(site, &p);
     (void)unlink(p.card);
     (void)unlink(p.qmp);
-    if (network_open(c, &n) && n.running &&
+    if (!site->user_net && network_open(c, &n) && n.running &&
         !network_ask(&n, NULL, "unport %s", site->name)) {
         say_hint("%s leaves its port behind", site->name);
     }

@@ -135,7 +135,7 @@ bool launch_addresses(struct cluster *c, unsigned port)
         if (site->address[0] == '\0' && site->ground == &ground_host) {
             relay_detour(c, site);
         }
-        if (site->address[0] == '\0' && site->ground->switched &&
+        if (site->address[0] == '\0' && ground_is_switched(site) &&
             !ground_address(c, site)) {
             return false;
         }
@@ -153,6 +153,20 @@ bool launch_addresses(struct cluster *c, unsigned port)
         }
     }
     return true;
+}
+
+static void put_addresses(FILE *f, const struct site_files *site)
+{
+    if (site->user_net) {
+        fprintf(f, "listen = 0.0.0.0%s\nadvertise = %s\n",
+                strchr(site->address, ':'), site->address);
+        fprintf(f, "detour = " GROUND_USER_HOST "\n");
+        return;
+    }
+    fprintf(f, "listen = %s\n", site->address);
+    if (site->detour[0] != '\0') {
+        fprintf(f, "detour = %s\n", site->detour);
+    }
 }
 
 static void put_joins(FILE *f, const struct cluster *c,
@@ -190,12 +204,9 @@ bool launch_conf(const struct cluster *c, const struct site_files *site,
         return false;
     }
     fprintf(f, "# made by motet up; read by motetd --config\n");
-    fprintf(f, "name = %s\ncluster = %s\nlisten = %s\n", site->name, c->name,
-            site->address);
+    fprintf(f, "name = %s\ncluster = %s\n", site->name, c->name);
+    put_addresses(f, site);
     fprintf(f, "state-dir = %s\nsocket = %s\n", site->state, site->socket);
-    if (site->detour[0] != '\0') {
-        fprintf(f, "detour = %s\n", site->detour);
-    }
     if (insecure) {
         fprintf(f, "insecure = yes\n");
     } else {
@@ -203,7 +214,7 @@ bool launch_conf(const struct cluster *c, const struct site_files *site,
                 c->folders.pki, c->folders.pki, site->name, c->folders.pki,
                 site->name);
     }
-    if (site->ground->switched && getuid() != 0) {
+    if (site->ground == &ground_qemu && getuid() != 0) {
         /* there the site is root, its owner is not */
         fprintf(f, "allow = %u\n", (unsigned)getuid());
     }
@@ -300,7 +311,7 @@ void launch_release(struct cluster *c)
     }
     for (size_t i = 0; i < c->count; i++) {
         if (c->sites[i].running &&
-            (n.kind == NETWORK_RELAY || c->sites[i].ground->switched)) {
+            (n.kind == NETWORK_RELAY || ground_is_switched(&c->sites[i]))) {
             return;
         }
     }
@@ -318,7 +329,7 @@ void launch_mend(struct cluster *c)
     }
     for (size_t i = 0; i < c->count; i++) {
         struct site_files *s = &c->sites[i];
-        if (s->running && s->ground->switched &&
+        if (s->running && ground_is_switched(s) &&
             launch_stop(c, s, GRACE_MS * 1000000ULL)) {
             stopped++;
         }

@@ -185,7 +185,7 @@ enum exit_code relay_need(struct cluster *c, struct network *n)
         return EXIT_DONE;
     }
     for (size_t i = 0; i < c->count; i++) {
-        if (c->sites[i].ground->switched) {
+        if (ground_is_switched(&c->sites[i])) {
             say_error("the switch of cluster %s has ended", c->name);
             say_hint("start all anew: motet up -c %s", c->name);
             return EXIT_NO_CLUSTER;
@@ -193,6 +193,13 @@ enum exit_code relay_need(struct cluster *c, struct network *n)
     }
     const struct site_files *s = without_detour(c);
     if (s != NULL) {
+        if (s->user_net) {
+            say_error("%s is a machine beside host sites: its links cannot be "
+                      "broken",
+                      s->name);
+            say_hint("give the others the ground netns, or qemu too");
+            return EXIT_FAILED;
+        }
         say_error("the configuration of %s has no detour: no relay can stand "
                   "between it and others",
                   s->name);

@@ -24,6 +24,16 @@ static enum exit_code another(const struct cluster *c)
     return EXIT_USAGE;
 }
 
+static bool has_host(const struct cluster_file *file)
+{
+    for (unsigned i = 0; i < file->sites_count; i++) {
+        if (strcmp(file->sites[i].ground, "host") == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* What is there was made by this file, or by one that agrees with it. */
 static enum exit_code check_there(const struct cluster *c, const char *path,
                                   const struct cluster_file *file)
@@ -39,6 +49,12 @@ static enum exit_code check_there(const struct cluster *c, const char *path,
         if (strcmp(f->ground, s->ground->name) != 0) {
             say_error("%s of cluster %s is a %s site, in %.200s a %s site",
                       s->name, c->name, s->ground->kind, path, f->ground);
+            return another(c);
+        }
+        if (s->ground == &ground_qemu && s->user_net != has_host(file)) {
+            say_error("%s of cluster %s is on another network than %.200s "
+                      "puts it",
+                      s->name, c->name, path);
             return another(c);
         }
     }
@@ -59,7 +75,11 @@ enum exit_code up_file_sites(struct cluster *c, const char *path,
         if (s == NULL) {
             return EXIT_FAILED;
         }
+        const bool is_new = s->address[0] == '\0';
         s->ground = ground_find(f->ground);
+        if (is_new) {
+            s->user_net = s->ground == &ground_qemu && has_host(file);
+        }
         s->memory_mib = f->memory_mib;
     }
     return code;

@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 #include "boot.h"
+#include "carrier.h"
 #include "guest.h"
-#include "relay.h"
 #include "store.h"
 
 /* motet-init: the first and only other process of a guest beside motetd. Asks
@@ -29,7 +29,7 @@ enum {
 };
 
 static struct guest {
-    struct relay *relay;
+    struct carrier *carrier;
     pid_t site;
     bool ready;
     bool over;
@@ -166,7 +166,7 @@ static void look_ready(void)
     if (fd >= 0) {
         close(fd);
         guest.ready = true;
-        relay_send(guest.relay, LINK_READY, NULL, 0);
+        carrier_send(guest.carrier, LINK_READY, NULL, 0);
     }
 }
 
@@ -179,7 +179,7 @@ static void on_changes(void)
     while (read(guest.changes, events, sizeof events) > 0) {
     }
     snprintf(path, sizeof path, "%s/incarnation", guest.state);
-    if (!relay_file(guest.relay, path)) {
+    if (!carrier_file(guest.carrier, path)) {
         printf("motet: cannot send %s\n", path);
     }
 }
@@ -214,25 +214,25 @@ static _Noreturn void end(int link)
     }
     printf("motet: site ended, %s %d\n", exited ? "code" : "signal",
            exited ? WEXITSTATUS(guest.status) : WTERMSIG(guest.status));
-    relay_flush(guest.relay, LAST_WORDS_MS);
-    relay_send(guest.relay, LINK_EXIT, number, sizeof number);
+    carrier_flush(guest.carrier, LAST_WORDS_MS);
+    carrier_send(guest.carrier, LINK_EXIT, number, sizeof number);
     (void)fcntl(link, F_SETFL, 0);
-    relay_flush(guest.relay, LAST_WORDS_MS);
+    carrier_flush(guest.carrier, LAST_WORDS_MS);
     boot_leave(code);
 }
 
 static void run(int link)
 {
-    static struct pollfd fds[RELAY_FDS + 2];
+    static struct pollfd fds[CARRIER_FDS + 2];
     sigset_t child;
 
     sigemptyset(&child);
     sigaddset(&child, SIGCHLD);
     (void)sigprocmask(SIG_BLOCK, &child, NULL);
     int signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
-    relay_send(guest.relay, LINK_HELLO, NULL, 0);
+    carrier_send(guest.carrier, LINK_HELLO, NULL, 0);
     for (;;) {
-        size_t n = relay_fds(guest.relay, fds);
+        size_t n = carrier_fds(guest.carrier, fds);
         fds[n] = (struct pollfd){.fd = signals, .events = POLLIN};
         fds[n + 1] = (struct pollfd){.fd = guest.changes, .events = POLLIN};
         (void)poll(fds, (nfds_t)n + 2,
@@ -246,7 +246,7 @@ static void run(int link)
         if (guest.site > 0 && !guest.ready && !guest.over) {
             look_ready();
         }
-        if (!relay_work(guest.relay, fds, n)) {
+        if (!carrier_work(guest.carrier, fds, n)) {
             printf("motet: the link to the host is broken\n");
             boot_leave(GUEST_LOST_CODE);
         }
@@ -258,7 +258,7 @@ static void run(int link)
 
 int main(int argc, char **argv)
 {
-    const struct relay_hooks hooks = {.open = open_site, .frame = on_frame};
+    const struct carrier_hooks hooks = {.open = open_site, .frame = on_frame};
     char path[BOOT_PATH_MAX];
 
     if (getpid() != 1) {
@@ -281,6 +281,6 @@ int main(int argc, char **argv)
         printf("motet: no port to the host\n");
         boot_leave(GUEST_LOST_CODE);
     }
-    guest.relay = relay_create(link, &hooks);
+    guest.carrier = carrier_create(link, &hooks);
     run(link);
 }

@@ -100,12 +100,15 @@ static bool put_ports(const struct machine *m, struct machine_args *a)
 
 static bool put_network(const struct machine *m, struct machine_args *a)
 {
-    return put(a, "-netdev") &&
-           put(a,
-               "dgram,id=net,local.type=unix,local.path=%s,remote.type=unix,"
-               "remote.path=%s",
-               m->net_local, m->net_remote) &&
-           put(a, "-device") &&
+    const bool ok =
+        put(a, "-netdev") &&
+        (m->user_port > 0 ? put(a, "user,id=net,hostfwd=tcp:127.0.0.1:%u-:%u",
+                                m->user_port, m->user_port)
+                          : put(a,
+                                "dgram,id=net,local.type=unix,local.path=%s,"
+                                "remote.type=unix,remote.path=%s",
+                                m->net_local, m->net_remote));
+    return ok && put(a, "-device") &&
            put(a, "virtio-net-pci,netdev=net,romfile=,mac=52:54:00:77:00:%02x",
                m->number);
 }

@@ -22,6 +22,8 @@ struct machine {
     unsigned number;       /* of the network card's address; 0 = no network */
     const char *net_local; /* socket of the card, and of the switch's port */
     const char *net_remote;
+    unsigned user_port;  /* instead: a port of loopback that is the guest's, on
+                          * QEMU's user network; 0 = none */
     const char *console; /* files, appended to */
     const char *log;
     const char *core; /* file, written anew */

@@ -18,9 +18,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "carrier.h"
 #include "guest.h"
 #include "machine.h"
-#include "relay.h"
 #include "store.h"
 
 /* motet-guest: one site in a virtual machine, as a process of the host. Starts
@@ -47,7 +47,7 @@ static struct runner {
     char state[4096];
     char socket[4096];
     char files[3][4096]; /* ca, cert, key */
-    struct relay *relay;
+    struct carrier *carrier;
     pid_t qemu;
     int events; /* QMP */
     int listener;
@@ -120,15 +120,15 @@ static void send_files(const struct runner *r)
     char path[4096 + 16];
 
     snprintf(path, sizeof path, "%s/incarnation", r->state);
-    if (access(path, F_OK) == 0 && !relay_file(r->relay, path)) {
+    if (access(path, F_OK) == 0 && !carrier_file(r->carrier, path)) {
         note("cannot send %s", path);
     }
     for (size_t i = 0; i < ARRAY_LEN(r->files); i++) {
-        if (r->files[i][0] != '\0' && !relay_file(r->relay, r->files[i])) {
+        if (r->files[i][0] != '\0' && !carrier_file(r->carrier, r->files[i])) {
             note("cannot send %s", r->files[i]);
         }
     }
-    if (!relay_file(r->relay, r->conf)) {
+    if (!carrier_file(r->carrier, r->conf)) {
         note("cannot send %s", r->conf);
     }
 }
@@ -154,7 +154,7 @@ static void send_start(const struct runner *r)
                  " = %s\n" GUEST_KEY_SOCKET " = %s\n",
                  (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec, hex,
                  r->address, r->conf, r->state, r->socket);
-    relay_send(r->relay, LINK_START, text, (size_t)n);
+    carrier_send(r->carrier, LINK_START, text, (size_t)n);
 }
 
 /* ---- programs that attach --------------------------------------------------
@@ -206,7 +206,7 @@ static void take_program(struct runner *r)
         close(fd);
         return;
     }
-    relay_open(r->relay, fd, who.uid, who.gid);
+    carrier_open(r->carrier, fd, who.uid, who.gid);
 }
 
 static bool tell_qemu(const struct runner *r, const char *line)
@@ -260,7 +260,7 @@ static void on_frame(void *ctx, const struct link_frame *f)
                           "{\"reboot\":\"shutdown\"}}\n")) {
             note("QEMU does not listen");
         }
-        relay_drop(r->relay);
+        carrier_drop(r->carrier);
         send_files(r);
         send_start(r);
     } else if (f->op == LINK_READY && r->listener < 0) {
@@ -292,7 +292,8 @@ static _Noreturn void become(const struct machine_args *a, pid_t parent)
 
 static bool start_qemu(struct runner *r)
 {
-    static const struct relay_hooks hooks = {.ctx = &runner, .frame = on_frame};
+    static const struct carrier_hooks hooks = {.ctx = &runner,
+                                               .frame = on_frame};
     static struct machine_args args;
     int link[2];
     int events[2];
@@ -321,7 +322,7 @@ static bool start_qemu(struct runner *r)
     close(link[1]);
     close(events[1]);
     r->events = events[0];
-    r->relay = relay_create(link[0], &hooks);
+    r->carrier = carrier_create(link[0], &hooks);
     static const char let_in[] = "{\"execute\":\"qmp_capabilities\"}\n";
     return r->qemu > 0 &&
            send(r->events, let_in, sizeof let_in - 1, MSG_NOSIGNAL) > 0;
@@ -345,7 +346,7 @@ static void on_events(struct runner *r)
     if (strstr(text, "\"RESET\"") != NULL && r->up) {
         note("the machine was reset");
         stop_listening(r);
-        relay_restart(r->relay);
+        carrier_restart(r->carrier);
     }
 }
 
@@ -359,7 +360,7 @@ static void pass_on(struct runner *r, int signal)
     if (signal == SIGHUP) {
         send_files(r);
     }
-    relay_send(r->relay, LINK_SIGNAL, number, sizeof number);
+    carrier_send(r->carrier, LINK_SIGNAL, number, sizeof number);
 }
 
 /* @return true: QEMU has ended */
@@ -398,17 +399,17 @@ static int open_signals(void)
 
 static void run(struct runner *r, int signals)
 {
-    static struct pollfd fds[RELAY_FDS + 3];
+    static struct pollfd fds[CARRIER_FDS + 3];
     bool link = true;
 
     for (;;) {
-        size_t n = link ? relay_fds(r->relay, fds) : 0;
+        size_t n = link ? carrier_fds(r->carrier, fds) : 0;
         fds[n] = (struct pollfd){.fd = signals, .events = POLLIN};
         fds[n + 1] = (struct pollfd){.fd = r->events, .events = POLLIN};
         fds[n + 2] =
             (struct pollfd){.fd = link ? r->listener : -1, .events = POLLIN};
         (void)poll(fds, (nfds_t)n + 3, -1);
-        link = link && relay_work(r->relay, fds, n);
+        link = link && carrier_work(r->carrier, fds, n);
         if (fds[n + 1].revents != 0) {
             on_events(r);
         }
@@ -420,11 +421,11 @@ static void run(struct runner *r, int signals)
         }
     }
     for (int i = 0; link && i < LAST_WORDS; i++) { /* what was under way */
-        const size_t n = relay_fds(r->relay, fds);
+        const size_t n = carrier_fds(r->carrier, fds);
         if (poll(fds, 1, 0) <= 0) {
             break;
         }
-        link = relay_work(r->relay, fds, n > 0 ? 1 : 0);
+        link = carrier_work(r->carrier, fds, n > 0 ? 1 : 0);
     }
 }
 
@@ -453,6 +454,7 @@ static const struct option words[] = {
     {"memory-mib", required_argument, NULL, 'm'},
     {"net-local", required_argument, NULL, 'l'},
     {"net-remote", required_argument, NULL, 'e'},
+    {"user-port", required_argument, NULL, 'u'},
     {"console", required_argument, NULL, 'o'},
     {"log", required_argument, NULL, 'g'},
     {"core", required_argument, NULL, 'd'},
@@ -480,6 +482,7 @@ static bool take_word(struct runner *r, int letter, const char *value)
     }
     unsigned *number = letter == 'i'   ? &m->number
                        : letter == 'm' ? &m->memory_mib
+                       : letter == 'u' ? &m->user_port
                                        : NULL;
     if (number == NULL) {
         return false;
@@ -528,6 +531,6 @@ int main(int argc, char **argv)
     stop_listening(r);
     (void)unlink(r->machine.net_local);
     (void)unlink(r->machine.qmp);
-    relay_destroy(r->relay);
+    carrier_destroy(r->carrier);
     return exit_code(r);
 }

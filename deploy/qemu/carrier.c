@@ -1,4 +1,4 @@
-#include "relay.h"
+#include "carrier.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -30,12 +30,12 @@ struct channel {
     bool ended; /* CLOSE has come: close when all is written */
 };
 
-struct relay {
-    struct relay_hooks hooks;
+struct carrier {
+    struct carrier_hooks hooks;
     int fd;
     uint32_t next_id;
     size_t count;
-    struct channel *channels[RELAY_CHANNELS_MAX];
+    struct channel *channels[CARRIER_CHANNELS_MAX];
     uint8_t in[IN_BYTES];
     size_t in_size;
     uint8_t *out; /* [out_at, out_size) waits for the link */
@@ -54,7 +54,7 @@ static void no_wait(int fd)
     (void)fcntl(fd, F_SETFL, flags | O_NONBLOCK);
 }
 
-static void put(struct relay *r, const void *bytes, size_t size)
+static void put(struct carrier *r, const void *bytes, size_t size)
 {
     if (r->out_at == r->out_size) {
         r->out_at = 0;
@@ -77,7 +77,7 @@ static void put(struct relay *r, const void *bytes, size_t size)
     }
 }
 
-static void send_frame(struct relay *r, enum link_op op, uint32_t channel,
+static void send_frame(struct carrier *r, enum link_op op, uint32_t channel,
                        const void *payload, size_t size)
 {
     uint8_t header[LINK_HEADER_BYTES];
@@ -88,13 +88,13 @@ static void send_frame(struct relay *r, enum link_op op, uint32_t channel,
     put(r, payload, size);
 }
 
-void relay_send(struct relay *r, enum link_op op, const void *payload,
-                size_t size)
+void carrier_send(struct carrier *r, enum link_op op, const void *payload,
+                  size_t size)
 {
     send_frame(r, op, 0, payload, size);
 }
 
-static bool write_link(struct relay *r)
+static bool write_link(struct carrier *r)
 {
     while (r->out_at < r->out_size) {
         ssize_t n = write(r->fd, r->out + r->out_at, r->out_size - r->out_at);
@@ -106,7 +106,7 @@ static bool write_link(struct relay *r)
     return true;
 }
 
-void relay_flush(struct relay *r, int ms)
+void carrier_flush(struct carrier *r, int ms)
 {
     struct pollfd p = {.fd = r->fd, .events = POLLOUT};
 
@@ -116,7 +116,7 @@ void relay_flush(struct relay *r, int ms)
     }
 }
 
-bool relay_file(struct relay *r, const char *path)
+bool carrier_file(struct carrier *r, const char *path)
 {
     static uint8_t content[LINK_PAYLOAD_MAX];
     static uint8_t payload[LINK_PAYLOAD_MAX];
@@ -139,14 +139,14 @@ bool relay_file(struct relay *r, const char *path)
     if (size == 0) {
         return false;
     }
-    relay_send(r, LINK_FILE, payload, size);
+    carrier_send(r, LINK_FILE, payload, size);
     return true;
 }
 
 /* ---- channels --------------------------------------------------------------
  */
 
-static struct channel *find(const struct relay *r, uint32_t id)
+static struct channel *find(const struct carrier *r, uint32_t id)
 {
     for (size_t i = 0; i < r->count; i++) {
         if (r->channels[i]->id == id) {
@@ -156,11 +156,11 @@ static struct channel *find(const struct relay *r, uint32_t id)
     return NULL;
 }
 
-static struct channel *add(struct relay *r, uint32_t id, int fd)
+static struct channel *add(struct carrier *r, uint32_t id, int fd)
 {
     struct channel *c = calloc(1, sizeof *c);
 
-    CHECK(c != NULL && r->count < RELAY_CHANNELS_MAX);
+    CHECK(c != NULL && r->count < CARRIER_CHANNELS_MAX);
     no_wait(fd);
     c->id = id;
     c->fd = fd;
@@ -191,7 +191,7 @@ static void shut(struct channel *c)
 }
 
 /* Nothing more comes from here; what the other end still sends is dropped. */
-static void end_here(struct relay *r, struct channel *c)
+static void end_here(struct carrier *r, struct channel *c)
 {
     shut(c);
     if (!c->told) {
@@ -201,7 +201,7 @@ static void end_here(struct relay *r, struct channel *c)
 }
 
 /* Forgets channels that both ends have closed. */
-static void sweep(struct relay *r)
+static void sweep(struct carrier *r)
 {
     size_t kept = 0;
 
@@ -217,7 +217,7 @@ static void sweep(struct relay *r)
     r->count = kept;
 }
 
-void relay_drop(struct relay *r)
+void carrier_drop(struct carrier *r)
 {
     for (size_t i = 0; i < r->count; i++) {
         shut(r->channels[i]);
@@ -226,22 +226,22 @@ void relay_drop(struct relay *r)
     r->count = 0;
 }
 
-void relay_restart(struct relay *r)
+void carrier_restart(struct carrier *r)
 {
     while (read(r->fd, r->in, sizeof r->in) > 0) {
     }
     r->in_size = 0;
     r->out_at = 0;
     r->out_size = 0;
-    relay_drop(r);
+    carrier_drop(r);
 }
 
-void relay_open(struct relay *r, int fd, uint32_t uid, uint32_t gid)
+void carrier_open(struct carrier *r, int fd, uint32_t uid, uint32_t gid)
 {
     uint8_t who[8];
     struct writer w = writer_of(who, sizeof who);
 
-    if (r->count == RELAY_CHANNELS_MAX) {
+    if (r->count == CARRIER_CHANNELS_MAX) {
         close(fd);
         return;
     }
@@ -251,7 +251,7 @@ void relay_open(struct relay *r, int fd, uint32_t uid, uint32_t gid)
     send_frame(r, LINK_OPEN, c->id, who, sizeof who);
 }
 
-static void credit(struct relay *r, const struct channel *c, size_t bytes)
+static void credit(struct carrier *r, const struct channel *c, size_t bytes)
 {
     uint8_t number[4];
     struct writer w = writer_of(number, sizeof number);
@@ -271,7 +271,7 @@ static int give(const struct channel *c, const uint8_t *bytes, size_t size)
     return 1;
 }
 
-static void write_waiting(struct relay *r, struct channel *c)
+static void write_waiting(struct carrier *r, struct channel *c)
 {
     while (c->first != NULL) {
         struct packet *p = c->first;
@@ -295,7 +295,7 @@ static void write_waiting(struct relay *r, struct channel *c)
     }
 }
 
-static void on_data(struct relay *r, struct channel *c, const uint8_t *bytes,
+static void on_data(struct carrier *r, struct channel *c, const uint8_t *bytes,
                     size_t size)
 {
     int gave = c->first == NULL ? give(c, bytes, size) : 0;
@@ -318,11 +318,12 @@ static void on_data(struct relay *r, struct channel *c, const uint8_t *bytes,
 }
 
 /* What the connection says, while the other end has room. */
-static void read_some(struct relay *r, struct channel *c)
+static void read_some(struct carrier *r, struct channel *c)
 {
     static uint8_t packet[PACKET_MAX];
 
-    while (c->window >= PACKET_MAX && r->out_size - r->out_at < RELAY_OUT_MAX) {
+    while (c->window >= PACKET_MAX &&
+           r->out_size - r->out_at < CARRIER_OUT_MAX) {
         ssize_t n = recv(c->fd, packet, sizeof packet, MSG_DONTWAIT);
         if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
             return;
@@ -339,12 +340,12 @@ static void read_some(struct relay *r, struct channel *c)
 /* ---- frames that come ------------------------------------------------------
  */
 
-static void on_open(struct relay *r, const struct link_frame *f)
+static void on_open(struct carrier *r, const struct link_frame *f)
 {
     if (find(r, f->channel) != NULL) {
         return;
     }
-    int fd = r->count == RELAY_CHANNELS_MAX || r->hooks.open == NULL
+    int fd = r->count == CARRIER_CHANNELS_MAX || r->hooks.open == NULL
                  ? -1
                  : r->hooks.open(r->hooks.ctx, link_u32(f, 0), link_u32(f, 4));
     if (fd < 0) {
@@ -354,7 +355,7 @@ static void on_open(struct relay *r, const struct link_frame *f)
     (void)add(r, f->channel, fd);
 }
 
-static void on_close(struct relay *r, struct channel *c)
+static void on_close(struct carrier *r, struct channel *c)
 {
     c->ended = true;
     if (c->fd < 0 || c->first == NULL) {
@@ -362,7 +363,7 @@ static void on_close(struct relay *r, struct channel *c)
     }
 }
 
-static void on_channel(struct relay *r, const struct link_frame *f)
+static void on_channel(struct carrier *r, const struct link_frame *f)
 {
     struct channel *c = find(r, f->channel);
 
@@ -380,7 +381,7 @@ static void on_channel(struct relay *r, const struct link_frame *f)
     }
 }
 
-static void on_frame(struct relay *r, const struct link_frame *f)
+static void on_frame(struct carrier *r, const struct link_frame *f)
 {
     switch (f->op) {
     case LINK_OPEN:
@@ -404,7 +405,7 @@ static void on_frame(struct relay *r, const struct link_frame *f)
     }
 }
 
-static bool read_link(struct relay *r)
+static bool read_link(struct carrier *r)
 {
     struct link_frame f;
     ssize_t n = read(r->fd, r->in + r->in_size, sizeof r->in - r->in_size);
@@ -430,9 +431,9 @@ static bool read_link(struct relay *r)
 /* ---- the loop --------------------------------------------------------------
  */
 
-size_t relay_fds(struct relay *r, struct pollfd *fds)
+size_t carrier_fds(struct carrier *r, struct pollfd *fds)
 {
-    const bool full = r->out_size - r->out_at >= RELAY_OUT_MAX;
+    const bool full = r->out_size - r->out_at >= CARRIER_OUT_MAX;
     size_t n = 0;
 
     fds[n++] = (struct pollfd){
@@ -453,7 +454,7 @@ size_t relay_fds(struct relay *r, struct pollfd *fds)
     return n;
 }
 
-bool relay_work(struct relay *r, const struct pollfd *fds, size_t n)
+bool carrier_work(struct carrier *r, const struct pollfd *fds, size_t n)
 {
     const size_t count = r->count; /* those that poll() was asked about */
 
@@ -474,9 +475,9 @@ bool relay_work(struct relay *r, const struct pollfd *fds, size_t n)
     return ok && write_link(r);
 }
 
-struct relay *relay_create(int fd, const struct relay_hooks *hooks)
+struct carrier *carrier_create(int fd, const struct carrier_hooks *hooks)
 {
-    struct relay *r = calloc(1, sizeof *r);
+    struct carrier *r = calloc(1, sizeof *r);
 
     CHECK(r != NULL);
     r->hooks = *hooks;
@@ -485,12 +486,12 @@ struct relay *relay_create(int fd, const struct relay_hooks *hooks)
     return r;
 }
 
-void relay_destroy(struct relay *r)
+void carrier_destroy(struct carrier *r)
 {
     if (r == NULL) {
         return;
     }
-    relay_drop(r);
+    carrier_drop(r);
     close(r->fd);
     free(r->out);
     free(r);
