@@ -184,6 +184,7 @@ function(motet_libs_of SOURCE OUT)
             "tools/:cli"
             "deploy/sim/:sim"
             "deploy/pki/:pki"
+            "deploy/qemu/:qemu"
             "tests/support/:test_support"
             "nucleus/api/:motet_static"
             "motet/(motet|site|ipc|actor|port|group|api)[a-z_]*\\.h:motet_static")

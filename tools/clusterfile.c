@@ -127,12 +127,14 @@ static void hint_key(const char *key)
              "run, args");
 }
 
-static void tell(const char *path, const struct said *s)
+static void tell(const char *path, const char *text, const struct said *s)
 {
     const char *rest;
 
     if ((rest = after(s->what, "Unexpected key: ")) != NULL) {
-        say_error("%.200s:%u: unknown key \"%s\"", path, s->line, rest);
+        /* the reader tells where the list of keys begins */
+        say_error("%.200s:%u: unknown key \"%s\"", path,
+                  clusterfile_line(text, rest, 1, s->line), rest);
         hint_key(rest);
     } else if ((rest = after(s->what, "Missing required mapping field: ")) !=
                NULL) {
@@ -195,7 +197,7 @@ enum exit_code clusterfile_read(const char *path, struct cluster_file **file)
         if (said.what[0] == '\0') {
             snprintf(said.what, sizeof said.what, "%s", cyaml_strerror(err));
         }
-        tell(path, &said);
+        tell(path, text, &said);
     } else if (u.file == NULL) {
         say_error("%.200s:1: nothing is in it", path);
         say_hint("see an example: motet help up");

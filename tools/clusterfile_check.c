@@ -10,8 +10,8 @@
 
 #include "cluster.h"
 #include "deploy/fault/text.h"
+#include "deploy/pki/pki.h"
 #include "ground.h"
-#include "nucleus/base/ui.h"
 #include "say.h"
 #include "sites/actors/actors.h"
 #include "units.h"
@@ -59,32 +59,34 @@ static bool is_word(char c)
     return isalnum((unsigned char)c) || c == '_' || c == '.' || c == '-';
 }
 
-/* The line of the nth place (from 1) where the value stands as a word, outside
- * of comments: the reader gives no lines for what it took. */
-static unsigned line_of(const struct checking *k, const char *value,
-                        unsigned nth)
+unsigned clusterfile_line(const char *text, const char *value, unsigned nth,
+                          unsigned from)
 {
     const size_t n = strlen(value);
     unsigned line = 1;
-    unsigned last = 1;
+    unsigned last = from;
     bool comment = false;
 
-    for (const char *at = k->text; *at != '\0'; at++) {
+    for (const char *at = text; *at != '\0' && nth > 0; at++) {
         if (*at == '\n') {
             line++;
             comment = false;
         }
         comment = comment || *at == '#';
-        const bool begins = at == k->text || !is_word(at[-1]);
-        if (!comment && begins && strncmp(at, value, n) == 0 &&
+        const bool begins = at == text || !is_word(at[-1]);
+        if (!comment && begins && line >= from && strncmp(at, value, n) == 0 &&
             !is_word(at[n])) {
             last = line;
-            if (--nth == 0) {
-                return line;
-            }
+            nth--;
         }
     }
     return last;
+}
+
+static unsigned line_of(const struct checking *k, const char *value,
+                        unsigned nth)
+{
+    return clusterfile_line(k->text, value, nth, 1);
 }
 
 /* "motet.yml:3: " and what is wrong there. */
@@ -107,7 +109,8 @@ wrong(const struct checking *k, unsigned line, const char *format, ...)
 static enum exit_code check_name(const struct checking *k, const char *name,
                                  const char *of)
 {
-    if (ui_name_ok(name)) {
+    if (pki_name_ok(name) && strcmp(name, "ca") != 0 &&
+        strcmp(name, "network") != 0) { /* files have these names */
         return EXIT_DONE;
     }
     enum exit_code code =
