@@ -5,9 +5,9 @@
 __extension__ typedef unsigned __int128 uint128;
 
 #define SECOND_NS 1000000000ULL
-#define RETRY_NS 200000000ULL /* before a lost segment is sent again */
+#define RETRY_NS 50000000ULL /* before a lost segment is sent again */
 
-enum { RETRIES_MAX = 6 }; /* then it passes: 12 s are punishment enough */
+enum { RETRIES_MAX = 8 }; /* then it passes: 13 s are punishment enough */
 
 static const char *const reasons[] = {
 #define FATE_AS_TEXT(name, text) text,

@@ -123,7 +123,8 @@ void fate_packet_aside(struct fate_link *l, uint64_t now_ns, size_t size,
 
 /**
  * The fate of bytes of a reliable stream (TCP): loss, bursts and a full queue
- * show as delay, by retransmissions 200 ms apart and doubling; order is kept;
+ * show as delay, by retransmissions after 50 ms and doubling, as of a
+ * connection that is in use (what follows tells of the gap); order is kept;
  * duplicates do not show.
  *
  * @param last_ns  no earlier than this: the arrival of what went before on this
