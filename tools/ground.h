@@ -50,6 +50,12 @@ struct ground {
      * @return false; it is told */
     bool (*reset)(struct site_files *site);
 
+    /** Keeps the whole of it in a file, and lets it go on; starts it again from
+     * such a file. NULL: cannot. @return false; it is told */
+    bool (*snapshot)(struct site_files *site, const char *file);
+    bool (*restore)(struct cluster *c, struct site_files *site,
+                    const char *file);
+
     /** Asks it to leave in good order, and does not wait. A paused one goes on.
      */
     void (*leave)(struct site_files *site);

@@ -24,6 +24,7 @@ enum {
     MEMORY_MIN_MIB = 96,
     QMP_MS = 5000,
     RESET_MS = 10000,
+    SNAPSHOT_MS = 60000,
 };
 
 #define USER_GUEST "10.0.2.15" /* what QEMU's user network expects */
@@ -163,7 +164,7 @@ static bool prepare(struct cluster *c)
     return make_base() && (!switched || start_switch(c));
 }
 
-static bool run(struct site_files *site, struct paths *p)
+static bool run(struct site_files *site, struct paths *p, const char *from)
 {
     char program[PATH_BYTES];
     char address[ADDRESS_MAX];
@@ -199,6 +200,8 @@ static bool run(struct site_files *site, struct paths *p)
                                  p->core,
                                  "--qmp",
                                  p->qmp,
+                                 from != NULL ? "--incoming" : "--name",
+                                 from != NULL ? from : site->name,
                                  site->user_net ? "--user-port" : NULL,
                                  port != NULL ? port + 1 : "",
                                  NULL};
@@ -233,14 +236,20 @@ static void put_away(const struct paths *p)
     }
 }
 
-static bool start(struct cluster *c, struct site_files *site)
+static bool start_from(struct cluster *c, struct site_files *site,
+                       const char *file)
 {
     struct paths p;
 
     paths_of(site, &p);
     put_away(&p);
     return folder_make(site->state, 0700) &&
-           (site->user_net || plug(c, site, &p)) && run(site, &p);
+           (site->user_net || plug(c, site, &p)) && run(site, &p, file);
+}
+
+static bool start(struct cluster *c, struct site_files *site)
+{
+    return start_from(c, site, NULL);
 }
 
 /* ---- hold ------------------------------------------------------------------
@@ -298,6 +307,65 @@ static bool reset_site(struct site_files *site)
     return ok;
 }
 
+/* ---- snapshots -------------------------------------------------------------
+ */
+
+/* Waits until the machine is written. @return false and `why` */
+static bool wait_written(struct qmp *q, char *why)
+{
+    const uint64_t end = clock_ns() + SNAPSHOT_MS * 1000000ULL;
+    char status[32] = "";
+
+    while (clock_ns() < end) {
+        if (!qmp_ask(q, "query-migrate", "status", status, sizeof status,
+                     QMP_MS, why)) {
+            return false;
+        }
+        if (strcmp(status, "completed") == 0) {
+            return true;
+        }
+        if (strcmp(status, "failed") == 0) {
+            break;
+        }
+        clock_sleep(20000000);
+    }
+    snprintf(why, QMP_WHY_MAX, "writing it %s",
+             strcmp(status, "failed") == 0 ? "failed" : "takes too long");
+    return false;
+}
+
+static bool snapshot_site(struct site_files *site, const char *file)
+{
+    char path[PATH_BYTES];
+    char fresh[PATH_BYTES];
+    char uri[PATH_BYTES + 32];
+    char why[QMP_WHY_MAX] = "";
+    struct qmp *q =
+        qmp_open(ground_beside(path, site->pid, ".qmp"), QMP_MS, why);
+
+    snprintf(fresh, sizeof fresh, "%.4000s.new", file);
+    snprintf(uri, sizeof uri, "exec:cat > '%s'", fresh);
+    bool ok = q != NULL &&
+              qmp_command(q, "migrate", json_pack("{s:s}", "uri", uri), QMP_MS,
+                          why) &&
+              wait_written(q, why);
+    if (q != NULL) { /* it stands still at the end, and where it failed runs */
+        char unheard[QMP_WHY_MAX];
+        ok = qmp_command(q, "cont", NULL, QMP_MS, ok ? why : unheard) && ok;
+    }
+    qmp_close(q);
+    if (ok && rename(fresh, file) != 0) {
+        snprintf(why, sizeof why, "%s", strerror(errno));
+        ok = false;
+    }
+    if (!ok) {
+        (void)unlink(fresh);
+        say_error("%s: no snapshot: %s", site->name, why);
+        say_hint("is there room for its memory? df");
+    }
+    return ok;
+}
+
 /* ---- end -------------------------------------------------------------------
  */
 
@@ -335,6 +403,8 @@ const struct ground ground_qemu = {
     .pause = pause_site,
     .resume = resume_site,
     .reset = reset_site,
+    .snapshot = snapshot_site,
+    .restore = start_from,
     .leave = leave,
     .clean = clean,
 };

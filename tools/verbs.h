@@ -8,14 +8,16 @@ extern const struct verb verb_up;     /* cmd_up.c */
 extern const struct verb verb_down;   /* cmd_down.c */
 extern const struct verb verb_status; /* cmd_status.c */
 
-extern const struct verb verb_site_list;    /* cmd_site_list.c */
-extern const struct verb verb_site_kill;    /* cmd_site.c */
-extern const struct verb verb_site_pause;   /* cmd_site.c */
-extern const struct verb verb_site_resume;  /* cmd_site.c */
-extern const struct verb verb_site_reset;   /* cmd_site.c */
-extern const struct verb verb_site_restart; /* cmd_site.c */
-extern const struct verb verb_site_add;     /* cmd_site.c */
-extern const struct verb verb_site_logs;    /* cmd_logs.c */
+extern const struct verb verb_site_list;     /* cmd_site_list.c */
+extern const struct verb verb_site_kill;     /* cmd_site.c */
+extern const struct verb verb_site_pause;    /* cmd_site.c */
+extern const struct verb verb_site_resume;   /* cmd_site.c */
+extern const struct verb verb_site_reset;    /* cmd_site.c */
+extern const struct verb verb_site_restart;  /* cmd_site.c */
+extern const struct verb verb_site_snapshot; /* cmd_snapshot.c */
+extern const struct verb verb_site_restore;  /* cmd_snapshot.c */
+extern const struct verb verb_site_add;      /* cmd_site.c */
+extern const struct verb verb_site_logs;     /* cmd_logs.c */
 
 extern const struct verb verb_port_list;  /* cmd_port.c */
 extern const struct verb verb_port_info;  /* cmd_port.c */

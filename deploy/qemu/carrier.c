@@ -30,7 +30,12 @@ struct channel {
     bool ended; /* CLOSE has come: close when all is written */
 };
 
+/* No frame holds these bytes by accident. */
+static const uint8_t call[] = {0x6d, 0x6f, 0x74, 0x65, 0x74, 0x9e, 0x37, 0x79,
+                               0xb9, 0x7f, 0x4a, 0x7c, 0x15, 0xf3, 0x9c, 0xc0};
+
 struct carrier {
+    bool deaf; /* until the other end calls */
     struct carrier_hooks hooks;
     int fd;
     uint32_t next_id;
@@ -405,9 +410,59 @@ static void on_frame(struct carrier *r, const struct link_frame *f)
     }
 }
 
-static bool read_link(struct carrier *r)
+void carrier_call(struct carrier *r)
+{
+    static const uint8_t zero[LINK_HEADER_BYTES + LINK_PAYLOAD_MAX] = {0};
+
+    put(r, zero, sizeof zero); /* ends whatever frame it is in the middle of */
+    put(r, call, sizeof call);
+}
+
+void carrier_await_call(struct carrier *r)
+{
+    r->deaf = true;
+}
+
+/* Looks for the call. */
+static void listen_for_call(struct carrier *r)
+{
+    const uint8_t *at = memmem(r->in, r->in_size, call, sizeof call);
+    size_t drop = r->in_size;
+
+    if (at != NULL) {
+        drop = (size_t)(at - r->in) + sizeof call;
+        r->deaf = false;
+        r->out_at = 0;
+        r->out_size = 0;
+        carrier_drop(r);
+        r->hooks.anew(r->hooks.ctx);
+    } else if (r->in_size >= sizeof call) {
+        drop = r->in_size - sizeof call + 1; /* perhaps its beginning */
+    } else {
+        return;
+    }
+    memmove(r->in, r->in + drop, r->in_size - drop);
+    r->in_size -= drop;
+}
+
+/* @return false: nonsense */
+static bool take_frames(struct carrier *r)
 {
     struct link_frame f;
+    size_t at = 0;
+    ssize_t took;
+
+    while ((took = link_parse(r->in + at, r->in_size - at, &f)) > 0) {
+        on_frame(r, &f);
+        at += (size_t)took;
+    }
+    memmove(r->in, r->in + at, r->in_size - at);
+    r->in_size -= at;
+    return took == 0;
+}
+
+static bool read_link(struct carrier *r)
+{
     ssize_t n = read(r->fd, r->in + r->in_size, sizeof r->in - r->in_size);
 
     if (n < 0) {
@@ -417,15 +472,16 @@ static bool read_link(struct carrier *r)
         return false;
     }
     r->in_size += (size_t)n;
-    size_t at = 0;
-    ssize_t took;
-    while ((took = link_parse(r->in + at, r->in_size - at, &f)) > 0) {
-        on_frame(r, &f);
-        at += (size_t)took;
+    if (!r->deaf && !take_frames(r)) {
+        if (r->hooks.anew == NULL) {
+            return false;
+        }
+        r->deaf = true;
     }
-    memmove(r->in, r->in + at, r->in_size - at);
-    r->in_size -= at;
-    return took == 0;
+    if (r->deaf) {
+        listen_for_call(r);
+    }
+    return r->deaf || take_frames(r) || r->hooks.anew != NULL;
 }
 
 /* ---- the loop --------------------------------------------------------------

@@ -23,6 +23,10 @@ struct carrier_hooks {
 
     /** A frame that is not of a channel. */
     void (*frame)(void *ctx, const struct link_frame *f);
+
+    /** The other end is not the one it was (carrier_call()): all channels are
+     * closed, nothing waits for the link. NULL: then nonsense ends the link. */
+    void (*anew)(void *ctx);
 };
 
 struct carrier;
@@ -57,6 +61,14 @@ void carrier_drop(struct carrier *r);
 /** The other end was cut off in the middle of a word: what it said before is
  * read and forgotten, what waits for it too, and all channels are closed. */
 void carrier_restart(struct carrier *r);
+
+/** Says, whatever the other end takes it for, that here is another one than
+ * before: what this end says next is understood. For a machine that goes on
+ * from a snapshot. */
+void carrier_call(struct carrier *r);
+
+/** Reads over what comes until the other end calls. */
+void carrier_await_call(struct carrier *r);
 
 /** Tries for `ms` to write what is waiting for the link. */
 void carrier_flush(struct carrier *r, int ms);

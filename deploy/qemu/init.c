@@ -159,6 +159,16 @@ static int open_site(void *ctx, uint32_t uid, uint32_t gid)
     return fd;
 }
 
+/* The machine goes on from a snapshot; there is another host now. */
+static void on_anew(void *ctx)
+{
+    (void)ctx;
+    printf("motet: another host\n");
+    carrier_call(guest.carrier);
+    carrier_send(guest.carrier, LINK_HELLO, NULL, 0);
+    guest.ready = false;
+}
+
 static void look_ready(void)
 {
     int fd = open_site(NULL, 0, 0);
@@ -258,7 +268,8 @@ static void run(int link)
 
 int main(int argc, char **argv)
 {
-    const struct carrier_hooks hooks = {.open = open_site, .frame = on_frame};
+    const struct carrier_hooks hooks = {
+        .open = open_site, .frame = on_frame, .anew = on_anew};
     char path[BOOT_PATH_MAX];
 
     if (getpid() != 1) {

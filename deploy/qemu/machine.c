@@ -154,7 +154,9 @@ bool machine_args(const struct machine *m, struct machine_args *a)
         put(a, "-chardev") &&
         put(a, "file,id=console,append=on,path=%s", m->console) &&
         put(a, "-serial") && put(a, "chardev:console") && put_kernel(m, a) &&
-        put_qmp(m, a);
+        put_qmp(m, a) &&
+        (m->incoming == NULL ||
+         (put(a, "-incoming") && put(a, "exec:cat '%s'", m->incoming)));
     if (ok && m->link_fd >= 0) {
         ok = put_ports(m, a) && (m->number == 0 || put_network(m, a));
     }

@@ -26,10 +26,11 @@ struct machine {
                           * QEMU's user network; 0 = none */
     const char *console; /* files, appended to */
     const char *log;
-    const char *core; /* file, written anew */
-    const char *qmp;  /* socket for commands; NULL: none */
-    int link_fd;      /* -1: a probe, without the site's ports */
-    int events_fd;    /* QMP for its starter; -1: none */
+    const char *core;     /* file, written anew */
+    const char *incoming; /* a file to go on from; NULL: boot */
+    const char *qmp;      /* socket for commands; NULL: none */
+    int link_fd;          /* -1: a probe, without the site's ports */
+    int events_fd;        /* QMP for its starter; -1: none */
 };
 
 struct machine_args {

@@ -77,33 +77,56 @@ static bool put(struct qmp *q, json_t *object, char *why)
     return n == (ssize_t)size + 1 || fail(why, "QEMU does not listen");
 }
 
-bool qmp_command(struct qmp *q, const char *name, json_t *args, int timeout_ms,
-                 char *why)
+/* The answer to a command, past events. @return NULL and `why` */
+static json_t *answer_to(struct qmp *q, const char *name, json_t *args,
+                         int timeout_ms, char *why)
 {
     const int64_t end = now_ms() + timeout_ms;
     json_t *object = json_pack("{s:s}", "execute", name);
-    json_t *answer;
+    json_t *answer = NULL;
 
     CHECK(object != NULL);
     if (args != NULL) {
         CHECK(json_object_set_new(object, "arguments", args) == 0);
     }
-    bool ok = put(q, object, why);
+    const bool ok = put(q, object, why);
     json_decref(object);
     while (ok && (answer = next(q, end, why)) != NULL) {
         const json_t *error = json_object_get(answer, "error");
-        const bool over = json_object_get(answer, "return") != NULL;
+        if (json_object_get(answer, "return") != NULL) {
+            return answer;
+        }
         if (error != NULL) {
             const char *text =
                 json_string_value(json_object_get(error, "desc"));
-            ok = fail(why, text != NULL ? text : "refused");
+            (void)fail(why, text != NULL ? text : "refused");
+            json_decref(answer);
+            return NULL;
         }
         json_decref(answer);
-        if (over || error != NULL) {
-            return ok;
-        }
     }
-    return false;
+    return NULL;
+}
+
+bool qmp_command(struct qmp *q, const char *name, json_t *args, int timeout_ms,
+                 char *why)
+{
+    json_t *answer = answer_to(q, name, args, timeout_ms, why);
+
+    json_decref(answer);
+    return answer != NULL;
+}
+
+bool qmp_ask(struct qmp *q, const char *name, const char *key, char *text,
+             size_t size, int timeout_ms, char *why)
+{
+    json_t *answer = answer_to(q, name, NULL, timeout_ms, why);
+    const char *value = json_string_value(
+        json_object_get(json_object_get(answer, "return"), key));
+
+    snprintf(text, size, "%s", value != NULL ? value : "");
+    json_decref(answer);
+    return answer != NULL;
 }
 
 bool qmp_event(struct qmp *q, const char *name, int timeout_ms, char *why)

@@ -32,6 +32,11 @@ void qmp_close(struct qmp *q);
 MUST_USE bool qmp_command(struct qmp *q, const char *name, json_t *args,
                           int timeout_ms, char *why);
 
+/** The same without arguments, and a text of the answer: "" if it is not there.
+ */
+MUST_USE bool qmp_ask(struct qmp *q, const char *name, const char *key,
+                      char *text, size_t size, int timeout_ms, char *why);
+
 /** Waits for an event of that name. @return false and `why` */
 MUST_USE bool qmp_event(struct qmp *q, const char *name, int timeout_ms,
                         char *why);

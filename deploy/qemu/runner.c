@@ -290,10 +290,20 @@ static _Noreturn void become(const struct machine_args *a, pid_t parent)
     _exit(127);
 }
 
+/* The machine has been told that it has another host, and has answered. */
+static void on_anew(void *ctx)
+{
+    const struct runner *r = ctx;
+
+    note("the machine goes on from %s", r->machine.incoming);
+}
+
 static bool start_qemu(struct runner *r)
 {
-    static const struct carrier_hooks hooks = {.ctx = &runner,
-                                               .frame = on_frame};
+    const struct carrier_hooks hooks = {
+        .ctx = r,
+        .frame = on_frame,
+        .anew = r->machine.incoming != NULL ? on_anew : NULL};
     static struct machine_args args;
     int link[2];
     int events[2];
@@ -323,6 +333,10 @@ static bool start_qemu(struct runner *r)
     close(events[1]);
     r->events = events[0];
     r->carrier = carrier_create(link[0], &hooks);
+    if (r->machine.incoming != NULL) {
+        carrier_call(r->carrier);
+        carrier_await_call(r->carrier);
+    }
     static const char let_in[] = "{\"execute\":\"qmp_capabilities\"}\n";
     return r->qemu > 0 &&
            send(r->events, let_in, sizeof let_in - 1, MSG_NOSIGNAL) > 0;
@@ -459,6 +473,7 @@ static const struct option words[] = {
     {"log", required_argument, NULL, 'g'},
     {"core", required_argument, NULL, 'd'},
     {"qmp", required_argument, NULL, 'q'},
+    {"incoming", required_argument, NULL, 'w'},
     {NULL, 0, NULL, 0},
 };
 
@@ -472,7 +487,8 @@ static bool take_word(struct runner *r, int letter, const char *value)
         {'n', &m->name},      {'c', &r->conf},       {'a', &r->address},
         {'x', &m->accel},     {'k', &m->kernel},     {'r', &m->initrd},
         {'l', &m->net_local}, {'e', &m->net_remote}, {'o', &m->console},
-        {'g', &m->log},       {'d', &m->core},       {'q', &m->qmp}};
+        {'g', &m->log},       {'d', &m->core},       {'q', &m->qmp},
+        {'w', &m->incoming}};
 
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         if (texts[i].letter == letter) {

@@ -145,6 +145,13 @@ class ClusterFile(lab.LabTest):
         self.assertIn(f"cluster lab has a site oslo that {self.file} does not "
                       "name", result.err)
 
+    def test_what_only_machines_do(self):
+        self.assertEqual(self.up("name: lab\nsites: [{name: a}]\n").code, 0)
+        for verb in ("reset", "snapshot", "restore"):
+            result = self.lab.motet("site", verb, "a")
+            self.assertEqual(result.code, 2, result)
+            self.assertIn("a is no machine: a host site", result.err)
+
     def processes(self):
         """Those that know our folder, by their words."""
         found = set()

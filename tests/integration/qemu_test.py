@@ -143,12 +143,45 @@ class Guests(lab.LabTest):
         self.assertEqual(self.ok("call", "echo.site1", "back", "-s",
                                  "site3").out, "back")
 
-    def test_7_down_leaves_nothing(self):
+    def incarnation(self, site):
+        items = self.ok("status", "--json").json()["items"]
+        return [i["incarnation"] for i in items if i["name"] == site][0]
+
+    def test_6_snapshot_and_back(self):
+        """What was goes on, and is not taken for what it was."""
+        before = self.incarnation("site2")
+        self.ok("site", "snapshot", "site2", timeout=BOOT)
+        self.assertEqual(self.ok("call", "echo.site2", "on", "-s",
+                                 "site2").out, "on")
+        self.ok("site", "kill", "site2")
+        lab.wait_until(
+            lambda: self.lab.states(MOTET_SITE="site1").get("site2") == "dead",
+            what="its death")
+        self.assertRegex(
+            self.ok("site", "restore", "site2", timeout=BOOT).err,
+            r"site2 goes on from \S+ \(pid \d+\): 3 of 3 alive")
+        self.assertGreater(self.incarnation("site2"), before)
+        self.assertEqual(self.ok("call", "echo.site2", "back", "-s",
+                                 "site2").out, "back")
+        self.assertIn("born again", self.lab.log("site2"))
+        self.fails(3, "site restore site2: no snapshot /no/file", "site", "restore",
+                   "site2", "/no/file",
+                   hints=["make one: motet site snapshot site2"])
+
+    def test_7_doctor_has_booted_one(self):
+        items = self.ok("doctor", "--json", timeout=BOOT).json()["items"]
+        found = {i["name"]: i for i in items}
+        self.assertEqual(found["tcg"]["state"], "ok", found)
+        self.assertRegex(found["tcg"]["what"], r"^a guest boots in ")
+        self.assertGreater(found["tcg"]["took_ns"], 200_000_000)
+        self.assertIn(found["kvm"]["state"], ("ok", "warn", "no"))
+
+    def test_8_down_leaves_nothing(self):
         self.ok("down")
         self.assertEqual(qemus(self.lab.folder), [])
         self.assertEqual(list(self.run_folder().iterdir()), [])
 
-    def test_8_a_killed_launcher_leaves_what_down_finds(self):
+    def test_9_a_killed_launcher_leaves_what_down_finds(self):
         for number in (signal.SIGKILL, signal.SIGINT):
             with self.subTest(number):
                 child = self.lab.start("up", "-c", "lab")

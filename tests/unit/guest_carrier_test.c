@@ -224,6 +224,56 @@ Test(guest_carrier, a_restart_forgets_half_a_word, .init = begin,
     close(program);
 }
 
+static int anew_count;
+
+static void on_anew(void *ctx)
+{
+    (void)ctx;
+    anew_count++;
+}
+
+/* As when a machine goes on from a snapshot: each end was in the middle of a
+ * word to another. */
+Test(guest_carrier, one_that_calls_is_understood, .init = begin, .fini = finish)
+{
+    static const struct carrier_hooks hooks = {
+        .open = on_open, .frame = on_frame, .anew = on_anew};
+    uint8_t half[LINK_HEADER_BYTES];
+    int link[2];
+
+    cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, link), 0);
+    struct carrier *old = carrier_create(link[1], &hooks);
+    link_header(half, LINK_FILE, 0, PACKET);
+    cr_assert_eq(write(link[0], half, sizeof half), (ssize_t)sizeof half);
+    cr_assert_eq(write(link[1], half, sizeof half), (ssize_t)sizeof half);
+    cr_assert(turn(old));
+    struct carrier *fresh = carrier_create(link[0], &hooks);
+    carrier_call(fresh);
+    carrier_await_call(fresh);
+    for (int i = 0; i < 50 && anew_count == 0; i++) {
+        cr_assert(turn(fresh));
+        cr_assert(turn(old));
+    }
+    cr_assert_eq(anew_count, 1);
+    carrier_call(old);
+    carrier_send(old, LINK_HELLO, NULL, 0);
+    for (int i = 0; i < 50 && anew_count == 1; i++) {
+        cr_assert(turn(old));
+        cr_assert(turn(fresh));
+    }
+    cr_assert_eq(anew_count, 2);
+    cr_assert_eq(last_op, LINK_HELLO);
+    last_op = LINK_OPS;
+    carrier_send(fresh, LINK_START, NULL, 0);
+    for (int i = 0; i < 5; i++) {
+        cr_assert(turn(fresh));
+        cr_assert(turn(old));
+    }
+    cr_assert_eq(last_op, LINK_START);
+    carrier_destroy(fresh);
+    carrier_destroy(old);
+}
+
 Test(guest_carrier, nonsense_ends_the_link, .init = begin, .fini = finish)
 {
     static const uint8_t nonsense[LINK_HEADER_BYTES] = {
