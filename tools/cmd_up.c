@@ -33,6 +33,7 @@ struct done {
     struct cluster *cluster;
     bool made[CLUSTER_SITES_MAX];    /* wrote its configuration */
     bool started[CLUSTER_SITES_MAX]; /* its process */
+    bool fresh; /* there was nothing of the cluster before */
     uint64_t from_ns;
 };
 
@@ -77,6 +78,9 @@ static void undo(struct done *d)
 static enum exit_code stopped(struct done *d)
 {
     undo(d);
+    if (d->fresh && !up.keep) {
+        folders_purge(&d->cluster->folders);
+    }
     say_error("interrupted; what was started is stopped again");
     return interrupted == SIGTERM ? EXIT_TERMINATED : EXIT_INTERRUPTED;
 }
@@ -258,7 +262,10 @@ static const char *what_sites(const struct cluster *c, char text[128])
 
 static enum exit_code bring_up(struct cluster *c)
 {
-    struct done d = {.cluster = c, .from_ns = clock_ns()};
+    struct done d = {.cluster = c,
+                     .fresh = access(c->folders.state, F_OK) != 0 &&
+                              access(c->folders.pki, F_OK) != 0,
+                     .from_ns = clock_ns()};
     char what[128];
     enum exit_code code = launch_check(c);
 

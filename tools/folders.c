@@ -162,3 +162,15 @@ void folder_remove(const char *path)
 {
     (void)nftw(path, remove_one, OPEN_FOLDERS_MAX, FTW_DEPTH | FTW_PHYS);
 }
+
+void folders_purge(const struct folders *f)
+{
+    char above[PATH_BYTES];
+
+    folder_remove(f->run);
+    folder_remove(f->state);
+    folder_remove(f->pki);
+    snprintf(above, sizeof above, "%s", f->pki);
+    *strrchr(above, '/') = '\0';
+    (void)rmdir(above);
+}

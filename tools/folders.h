@@ -34,6 +34,10 @@ MUST_USE bool folder_make(const char *path, unsigned mode);
 /** Removes a file or a folder with all in it, as rm -rf. */
 void folder_remove(const char *path);
 
+/** Removes all of a cluster's, and the folder that held its keys if nothing
+ * else is in it. */
+void folders_purge(const struct folders *f);
+
 /** dir/name or dir/name+suffix. @return false when too long; it is told */
 MUST_USE bool path_join(char *to, const char *dir, const char *name,
                         const char *suffix);

@@ -324,10 +324,11 @@ void launch_mend(struct cluster *c)
     struct network n;
     size_t stopped = 0;
 
-    if (!network_open(c, &n) || n.running) {
+    if (!network_open(c, &n)) {
         return;
     }
-    for (size_t i = 0; i < c->count; i++) {
+    network_settle(&n);
+    for (size_t i = 0; i < c->count && !n.running; i++) {
         struct site_files *s = &c->sites[i];
         if (s->running && ground_is_switched(s) &&
             launch_stop(c, s, GRACE_MS * 1000000ULL)) {

@@ -232,6 +232,21 @@ bool network_ask(const struct network *n, json_t **answer, const char *format,
     return true;
 }
 
+void network_settle(struct network *n)
+{
+    enum { END_NS = 2000000000 };
+
+    if (!n->running) {
+        return;
+    }
+    json_t *doc = ask(n, "keep");
+    if (!json_is_true(json_object_get(doc, "ok")) &&
+        process_wait(&n->process, END_NS)) {
+        (void)network_stop(n, 0); /* what it left */
+    }
+    json_decref(doc);
+}
+
 unsigned network_number(const struct site_files *site)
 {
     unsigned number;

@@ -40,6 +40,10 @@ MUST_USE bool network_open(const struct cluster *c, struct network *n);
 MUST_USE bool network_start(struct network *n, enum network_kind kind,
                             uint64_t seed);
 
+/** Looks whether one that runs will go on doing so: the death of who started it
+ * may be its own. Such a one is kept, or waited for until it has ended. */
+void network_settle(struct network *n);
+
 /** From now on it outlives this process. */
 MUST_USE bool network_keep(struct network *n);
 

@@ -10,7 +10,7 @@
 #include "say.h"
 #include "units.h"
 
-enum { LOOK_NS = 10000000 };
+enum { LOOK_NS = 10000000, ASK_AGAIN_NS = 1000000000 };
 
 #define REDIAL_NS 10000000000ULL /* until all sites have dialed anew */
 
@@ -105,27 +105,41 @@ static bool all_carry(const struct cluster *c, const json_t *links)
     return true;
 }
 
+/* SIGHUP: they drop what they dialed directly, and dial anew. */
+static void ask_to_dial(const struct cluster *c)
+{
+    for (size_t i = 0; i < c->count; i++) {
+        const struct site_files *s = &c->sites[i];
+        if (s->running && !process_signal(&s->process, SIGHUP)) {
+            say_hint("%s has ended?", s->name);
+        }
+    }
+}
+
 static bool wait_redialed(const struct cluster *c, const struct network *n)
 {
     const uint64_t end = clock_ns() + REDIAL_NS;
-    bool carry = false;
+    uint64_t ask_ns = 0;
 
-    while (!carry && clock_ns() < end) {
+    while (clock_ns() < end) {
         json_t *links;
+        if (clock_ns() >= ask_ns) { /* one may just have begun a direct one */
+            ask_to_dial(c);
+            ask_ns = clock_ns() + ASK_AGAIN_NS;
+        }
         if (!network_ask(n, &links, "links")) {
             return false;
         }
-        carry = all_carry(c, links);
+        const bool carry = all_carry(c, links);
         json_decref(links);
-        if (!carry) {
-            clock_sleep(LOOK_NS);
+        if (carry) {
+            return true;
         }
+        clock_sleep(LOOK_NS);
     }
-    if (!carry) {
-        say_error("not all sites have dialed through the relay");
-        say_hint("see: motet link list");
-    }
-    return carry;
+    say_error("not all sites have dialed through the relay");
+    say_hint("see: motet link list");
+    return false;
 }
 
 static bool start(struct cluster *c, struct network *n)
@@ -136,12 +150,6 @@ static bool start(struct cluster *c, struct network *n)
     for (size_t i = 0; i < c->count; i++) {
         if (!plug(n, &c->sites[i])) {
             return false;
-        }
-    }
-    for (size_t i = 0; i < c->count; i++) {
-        if (c->sites[i].running &&
-            !process_signal(&c->sites[i].process, SIGHUP)) {
-            say_hint("%s has ended?", c->sites[i].name);
         }
     }
     return wait_redialed(c, n) && network_keep(n);
@@ -181,6 +189,7 @@ enum exit_code relay_need(struct cluster *c, struct network *n)
     if (!network_open(c, n)) {
         return EXIT_FAILED;
     }
+    network_settle(n);
     if (n->running) {
         return EXIT_DONE;
     }

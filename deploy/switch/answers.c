@@ -249,6 +249,9 @@ static json_t *ask_keep(struct net *n, char **words, size_t count)
 {
     (void)words;
     (void)count;
+    if (n->ending) {
+        return said("it is ending");
+    }
     n->keep = true;
     return done();
 }

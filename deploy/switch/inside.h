@@ -141,7 +141,8 @@ struct net {
     struct capture capture;
     struct list relayed; /* struct session of relay.c */
     uint32_t relayed_count;
-    bool keep; /* outlives who started it */
+    bool keep;   /* outlives who started it */
+    bool ending; /* has been told to end */
     struct control *control;
 };
 

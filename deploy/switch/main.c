@@ -54,6 +54,7 @@ static error_t on_option(int key, char *arg, struct argp_state *state)
 
 void net_quit(struct net *n)
 {
+    n->ending = true;
     uv_stop(&n->loop);
 }
 

@@ -400,7 +400,7 @@ void transport_drop_direct(struct transport *t)
     list_foreach (node, &t->conns) {
         struct conn *c = LIST_ENTRY(node, struct conn, node);
         if (t->detour.s_addr != 0 && c->dialled && !c->on_detour &&
-            c->state == CONN_UP) {
+            c->state != CONN_RESOLVING && c->state != CONN_CLOSED) {
             conn_close(c);
         }
     }

@@ -263,6 +263,20 @@ Test(fate, other_faults_do_not_shift_the_draws)
     }
 }
 
+Test(fate, what_is_aside_takes_no_part_in_bursts)
+{
+    struct fate_link l = link_of(20);
+    struct fate_verdict v;
+    l.params.burst = FATE_CERTAIN;
+    for (uint64_t i = 0; i < 100; i++) {
+        fate_packet_aside(&l, i, 1, &v);
+        cr_assert_eq(v.reason, FATE_PASSED);
+    }
+    l.params.loss = FATE_CERTAIN;
+    fate_packet_aside(&l, 100, 1, &v);
+    cr_expect_eq(v.reason, FATE_LOSS);
+}
+
 Test(fate, directions_have_seeds_of_their_own)
 {
     cr_expect_neq(fate_seed(1, 2, 3), fate_seed(1, 3, 2));
