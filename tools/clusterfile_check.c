@@ -313,26 +313,43 @@ static enum exit_code check_link(const struct checking *k,
     return code == EXIT_DONE ? check_faults(k, l->faults) : code;
 }
 
-/* Host sites talk over loopback, those in namespaces over the switch. */
+static const struct file_site *first_on(const struct checking *k,
+                                        const char *ground)
+{
+    for (unsigned i = 0; i < k->file->sites_count; i++) {
+        if (strcmp(k->file->sites[i].ground, ground) == 0) {
+            return &k->file->sites[i];
+        }
+    }
+    return NULL;
+}
+
+/* Host sites talk over loopback, those in namespaces over the switch; machines
+ * do one or the other, and what goes over loopback to them cannot be broken. */
 static enum exit_code check_mix(const struct checking *k)
 {
-    const struct file_site *host = NULL;
-    const struct file_site *netns = NULL;
+    const struct file_site *host = first_on(k, "host");
+    const struct file_site *netns = first_on(k, "netns");
+    const struct file_site *qemu = first_on(k, "qemu");
 
-    for (unsigned i = 0; i < k->file->sites_count; i++) {
-        const struct file_site *s = &k->file->sites[i];
-        host = strcmp(s->ground, "host") == 0 ? s : host;
-        netns = strcmp(s->ground, "netns") == 0 ? s : netns;
+    if (host != NULL && netns != NULL) {
+        enum exit_code code = wrong(k, line_of(k, host->name, 1),
+                                    "%s (host) and %s (netns) would not reach "
+                                    "each other",
+                                    host->name, netns->name);
+        say_hint("host goes with qemu, netns goes with qemu: choose one of "
+                 "them");
+        return code;
     }
-    if (host == NULL || netns == NULL) {
-        return EXIT_DONE;
+    if (host != NULL && qemu != NULL && k->file->links_count > 0) {
+        enum exit_code code = wrong(k, line_of(k, "links", 1),
+                                    "links between %s (host) and machines "
+                                    "cannot be broken",
+                                    host->name);
+        say_hint("say ground: netns instead of host");
+        return code;
     }
-    enum exit_code code = wrong(k, line_of(k, host->name, 1),
-                                "%s (host) and %s (netns) would not reach each "
-                                "other",
-                                host->name, netns->name);
-    say_hint("host goes with qemu, netns goes with qemu; choose one of them");
-    return code;
+    return EXIT_DONE;
 }
 
 enum exit_code clusterfile_check(const char *path, const char *text,

@@ -459,6 +459,7 @@ const struct verb verb_up = {
                 "  motet up 3 --on qemu --name vm\n"
                 "  motet up -f motet.yml        a file like this:\n"
                 "    name: demo\n"
+                "    ground: netns\n"
                 "    sites:\n"
                 "      - name: site1\n"
                 "        actors: [echo, counter]\n"

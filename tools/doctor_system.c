@@ -26,7 +26,7 @@
 
 enum {
     FILES_NEEDED = 1024,
-    GUEST_MIB = 260, /* of a guest, as measured (docs/QEMU.md) */
+    GUEST_MIB = 260, /* of a guest, as measured (docs/GROUNDS.md) */
     SITE_MIB = 32,
     PACKET_BYTES = 65536, /* of an attachment */
     ROOM_NEEDED_MIB = 64,

@@ -7,7 +7,7 @@
 #include "nucleus/base/check.h"
 
 /* The command line of QEMU for a guest. What each word is for, and what was
- * tried instead: docs/QEMU.md. */
+ * tried instead: docs/GROUNDS.md. */
 
 #define MACHINE_QEMU "qemu-system-x86_64"
 

@@ -64,6 +64,10 @@ WRONG = [
      'cannot run "./nothing"', None),
     ("sites:\n  - {name: a}\n  - {name: b, ground: netns}\n", 2,
      "a (host) and b (netns) would not reach each other", None),
+    ("sites:\n  - name: a\n  - {name: b, ground: qemu}\nlinks:\n"
+     "  - {from: a, to: b, faults: cut}\n", 4,
+     "links between a (host) and machines cannot be broken",
+     "say ground: netns instead of host"),
     ("sites: [{name: a}, {name: bee}]\nlinks:\n  - between: [a, be]\n"
      "    faults: cut\n", 3, 'no site named "be" in this file',
      "did you mean: bee"),
