@@ -81,8 +81,8 @@ struct said {
     unsigned line; /* the innermost of its way there */
 };
 
-static void on_log(cyaml_log_t level, void *ctx, const char *format,
-                   va_list args)
+__attribute__((format(printf, 3, 0))) static void
+on_log(cyaml_log_t level, void *ctx, const char *format, va_list args)
 {
     static const char mark[] = "(line: ";
     struct said *s = ctx;

@@ -94,7 +94,7 @@ static bool put_modules(struct cpio *c, const struct kernel *k)
             (size_t)snprintf(list + used, sizeof list - used, "/%s\n", name);
     }
     kernel_modules_free(&m);
-    return ok && cpio_bytes(c, GUEST_MODULES + 1, 0644, list, used);
+    return ok && cpio_bytes(c, &GUEST_MODULES[1], 0644, list, used);
 }
 
 static bool put_all(FILE *f, const struct content *c, const struct kernel *k)
@@ -104,7 +104,7 @@ static bool put_all(FILE *f, const struct content *c, const struct kernel *k)
     return cpio_folder(&a, "dev") && cpio_device(&a, "dev/console", 5, 1) &&
            cpio_folder(&a, "bin") &&
            cpio_bytes(&a, "init", 0755, c->init.bytes, c->init.size) &&
-           cpio_bytes(&a, GUEST_MOTETD + 1, 0755, c->motetd.bytes,
+           cpio_bytes(&a, &GUEST_MOTETD[1], 0755, c->motetd.bytes,
                       c->motetd.size) &&
            put_modules(&a, k) && cpio_end(&a);
 }

@@ -18,6 +18,7 @@ struct control {
     uv_pipe_t pipe;
     struct net *net;
     uint32_t clients;
+    unsigned handles; /* not yet closed: its own, and those of askers */
     struct list all;
     char path[108];
 };
@@ -35,11 +36,19 @@ struct answer {
     char *text;
 };
 
+static void let_go(struct control *c)
+{
+    if (--c->handles == 0) {
+        free(c);
+    }
+}
+
 static void on_asker_closed(uv_handle_t *handle)
 {
     struct asker *a = handle->data;
 
     a->control->clients--;
+    let_go(a->control);
     free(a);
 }
 
@@ -125,6 +134,7 @@ static void on_asker(uv_stream_t *stream, int status)
     a->pipe.data = a;
     a->control = c;
     c->clients++;
+    c->handles++;
     list_append(&c->all, &a->link);
     if (status != 0 || uv_accept(stream, (uv_stream_t *)&a->pipe) != 0 ||
         c->clients > CLIENTS_MAX ||
@@ -151,6 +161,7 @@ bool control_open(struct net *n, const char *path, char *why)
     CHECK(c != NULL && uv_pipe_init(&n->loop, &c->pipe, 0) == 0);
     n->control = c;
     c->net = n;
+    c->handles = 1;
     c->pipe.data = c;
     list_init(&c->all);
     if (strlen(path) >= sizeof c->path) {
@@ -180,7 +191,7 @@ bool control_open(struct net *n, const char *path, char *why)
 
 static void on_closed(uv_handle_t *handle)
 {
-    free(handle->data);
+    let_go(handle->data);
 }
 
 void control_close(struct net *n)

@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "deploy/units/units.h"
@@ -83,6 +84,17 @@ static void on_starter(void *ctx, int events)
     }
 }
 
+/* A relay among 64 sites has 8,064 doors. */
+static void raise_limit(void)
+{
+    struct rlimit r;
+
+    if (getrlimit(RLIMIT_NOFILE, &r) == 0) {
+        r.rlim_cur = r.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &r);
+    }
+}
+
 static bool open_all(struct net *n, char *why)
 {
     static const int numbers[] = {SIGTERM, SIGINT};
@@ -155,6 +167,7 @@ int main(int argc, char **argv)
     char why[WHY_MAX] = "";
 
     signal(SIGPIPE, SIG_IGN);
+    raise_limit();
     argp_program_version = version_text();
     argp_err_exit_status = EXIT_USAGE;
     argp_parse(&argp, argc, argv, 0, NULL, NULL);

@@ -178,6 +178,22 @@ class Streams(RelayTest):
         self.switch.ok("port c relay 127.0.0.1:9999 127.7.0.3")
 
 
+class Many(unittest.TestCase):
+    def test_as_many_sites_as_a_cluster_has(self):
+        """More doors than a process may have open by default."""
+        switch = net.Switch()
+        self.addCleanup(switch.close)
+        for i in range(1, 65):
+            switch.ok(f"port s{i} relay 127.0.0.1:{9000 + i} 127.7.9.{i}")
+        with self.assertRaises(ConnectionError):  # nobody listens
+            with socket.create_connection(("127.7.9.64", 9001), 5) as s:
+                s.settimeout(5)
+                if s.recv(1) == b"":
+                    raise ConnectionError
+        self.assertGreater(len(os.listdir(
+            f"/proc/{switch.process.pid}/fd")), 8000)
+
+
 class Datagrams(RelayTest):
     def setUp(self):
         super().setUp()

@@ -96,6 +96,19 @@ Test(fate_text, a_change_changes_only_what_it_names)
     cr_expect_not(p.cut);
 }
 
+/* Field by field: between them there is padding. */
+static bool same(const struct fate_params *p, const struct fate_params *q)
+{
+    return p->delay_ns == q->delay_ns && p->jitter_ns == q->jitter_ns &&
+           p->tail_ns == q->tail_ns && p->loss == q->loss &&
+           p->burst == q->burst && p->burst_length == q->burst_length &&
+           p->burst_kept == q->burst_kept && p->duplicate == q->duplicate &&
+           p->reorder == q->reorder && p->reorder_by_ns == q->reorder_by_ns &&
+           p->corrupt == q->corrupt && p->rate == q->rate &&
+           p->queue == q->queue && p->cut == q->cut &&
+           p->blackhole == q->blackhole && p->clog == q->clog;
+}
+
 Test(fate_text, what_is_written_is_read_back)
 {
     struct prng r;
@@ -130,7 +143,7 @@ Test(fate_text, what_is_written_is_read_back)
                   why);
         cr_assert_eq(back.named, c.named, "%s", text);
         fate_change_apply(&back, &q);
-        cr_assert_eq(memcmp(&p, &q, sizeof p), 0, "%s", text);
+        cr_assert(same(&p, &q), "%s", text);
     }
 }
 
