@@ -6,6 +6,7 @@
 #include "ground.h"
 #include "launch.h"
 #include "network.h"
+#include "nucleus/base/ui.h"
 #include "programs.h"
 #include "say.h"
 #include "table.h"
@@ -54,10 +55,17 @@ static bool stop_all(struct cluster *c, size_t *killed)
  * before it had made one. */
 static bool is_remains(struct cluster *c)
 {
-    return down.purge && options.cluster != NULL &&
-           cluster_open(c, options.cluster) && c->count == 0 &&
-           (access(c->folders.state, F_OK) == 0 ||
-            access(c->folders.pki, F_OK) == 0);
+    if (!down.purge || options.cluster == NULL ||
+        !ui_name_ok(options.cluster) || strchr(options.cluster, '/') != NULL ||
+        !cluster_open(c, options.cluster)) {
+        return false;
+    }
+    if (c->count == 0 && (access(c->folders.state, F_OK) == 0 ||
+                          access(c->folders.pki, F_OK) == 0)) {
+        return true;
+    }
+    cluster_close(c);
+    return false;
 }
 
 static enum exit_code sweep(struct cluster *c)

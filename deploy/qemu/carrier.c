@@ -65,7 +65,7 @@ static void put(struct carrier *r, const void *bytes, size_t size)
         r->out_at = 0;
         r->out_size = 0;
     }
-    if (r->out_room - r->out_size < size) {
+    if (r->out_at > 0 && r->out_room - r->out_size < size) {
         memmove(r->out, r->out + r->out_at, r->out_size - r->out_at);
         r->out_size -= r->out_at;
         r->out_at = 0;
