@@ -117,8 +117,10 @@ class Switch:
         return self.process.wait(10)
 
     def close(self):
-        self.file.close()
-        self.socket.close()
+        """Whatever has happened to it, nothing of it stays."""
+        for end in (self.file, self.socket):
+            with contextlib.suppress(OSError):
+                end.close()
         code = self.end()
         self.log.close()
         text = (self.folder / "log").read_text()
