@@ -181,9 +181,11 @@ function(motet_libs_of SOURCE OUT)
             "deploy/fault/fate:fate"
             "deploy/fault/text:fate_text"
             "deploy/chaos/:chaos"
+            "deploy/switch/:switch"
             "tools/:cli"
             "deploy/sim/:sim"
             "deploy/pki/:pki"
+            "deploy/qemu/:qemu"
             "tests/support/:test_support"
             "nucleus/api/:motet_static"
             "motet/(motet|site|ipc|actor|port|group|api)[a-z_]*\\.h:motet_static")

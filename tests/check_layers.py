@@ -12,6 +12,7 @@ import sys
 
 MACHINES = ["nucleus/core", "netmgr/core", "sites/core"]
 PURE = ["nucleus/base", *MACHINES, "proto", "sites/site", "sites/actors"]
+NET = ["deploy/units", "deploy/fault", "deploy/switch"]
 
 # Folder: the folders whose headers it may include, besides its own.
 LAYERS = {
@@ -30,6 +31,8 @@ LAYERS = {
     "deploy/fault": ["nucleus/base", "deploy/units"],
     "deploy/chaos": ["nucleus/base"],
     "deploy/pki": ["nucleus/base"],
+    "deploy/qemu": ["nucleus/base"],
+    "deploy/switch": ["nucleus/base", "deploy/units", "deploy/fault"],
     "deploy/sim": [
         *PURE,
         "sites/plugin",
@@ -48,15 +51,15 @@ LAYERS = {
     ],
     "sites/host": [*PURE, "sites/plugin", "netmgr/uv", "nucleus/api", "<api>"],
     "tools": [
-        "deploy/units",
-        "deploy/fault",
         *PURE,
         "sites/plugin",
         "nucleus/api",
         "deploy/chaos",
         "deploy/check",
         "deploy/pki",
+        "deploy/qemu",
         "deploy/sim",
+        *NET,
         "<api>",
     ],
 }

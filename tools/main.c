@@ -26,15 +26,19 @@ static const struct {
      {&verb_call, &verb_send, &verb_receive, &verb_watch, &verb_ping}},
     {"sites",
      {&verb_site_list, &verb_site_kill, &verb_site_pause, &verb_site_resume,
-      &verb_site_restart, &verb_site_add, &verb_site_logs}},
+      &verb_site_reset, &verb_site_restart, &verb_site_snapshot,
+      &verb_site_restore, &verb_site_add, &verb_site_logs}},
     {"ports, groups, links",
      {&verb_port_list, &verb_port_info, &verb_group_list, &verb_group_info,
       &verb_link_list, &verb_link_stats}},
+    {"breaking links",
+     {&verb_link_set, &verb_link_cut, &verb_link_heal, &verb_link_faults,
+      &verb_link_capture}},
     {"measuring", {&verb_bench_call, &verb_bench_send, &verb_bench_ports}},
     {"breaking it on purpose",
      {&verb_chaos_run, &verb_chaos_list, &verb_chaos_check, &verb_chaos_add,
       &verb_chaos_active, &verb_chaos_clear}},
-    {"other", {&verb_version, &verb_help}},
+    {"other", {&verb_doctor, &verb_version, &verb_help}},
 };
 
 static const char sim_words[] = "sim run | replay | shrink";

@@ -42,6 +42,9 @@ bool process_wait(struct process *p, uint64_t timeout_ns);
 /** The path of a program: beside ours, else in PATH. @return false: told */
 MUST_USE bool process_find(const char *program, char *path);
 
+/** The same, without a word. */
+MUST_USE bool process_there(const char *program, char *path);
+
 /** Monotonic nanoseconds; a pause. */
 uint64_t clock_ns(void);
 void clock_sleep(uint64_t ns);

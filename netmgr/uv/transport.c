@@ -271,6 +271,9 @@ static struct transport *prepare(const struct transport_config *cfg,
     t->ctx = cfg->ctx;
     t->turn = 1;
     t->cluster = copy(cfg->cluster);
+    if (cfg->detour != NULL) {
+        (void)uv_inet_pton(AF_INET, cfg->detour, &t->detour);
+    }
     list_init(&t->conns);
     list_init(&t->dirty);
     if (cfg->insecure) {
@@ -389,6 +392,17 @@ void transport_drop_all(struct transport *t)
 {
     list_foreach (node, &t->conns) {
         conn_close(LIST_ENTRY(node, struct conn, node));
+    }
+}
+
+void transport_drop_direct(struct transport *t)
+{
+    list_foreach (node, &t->conns) {
+        struct conn *c = LIST_ENTRY(node, struct conn, node);
+        if (t->detour.s_addr != 0 && c->dialled && !c->on_detour &&
+            c->state != CONN_RESOLVING && c->state != CONN_CLOSED) {
+            conn_close(c);
+        }
     }
 }
 

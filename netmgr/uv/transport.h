@@ -62,6 +62,10 @@ struct transport_config {
     const char *ca_file; /* PEM; the next two: this site's */
     const char *cert_file;
     const char *key_file; /* PEM, readable by its owner only: checked */
+    /* An IPv4 address of loopback, or NULL: where a relay may listen for us.
+     * Peers with a numeric IPv4 address are dialed there first, at their port;
+     * if nobody listens, directly. Copied. */
+    const char *detour;
     struct transport_events events;
     void *ctx;
 };
@@ -108,6 +112,10 @@ void transport_close_conn(struct transport *t, uint64_t conn);
 /** Closes all connections and gives up all dials; their last events follow. The
  * listener stays. */
 void transport_drop_all(struct transport *t);
+
+/** Closes the connections that were dialed directly although there is a detour:
+ * perhaps it can be taken now. Their last events follow. */
+void transport_drop_direct(struct transport *t);
 
 /** Writes what is queued now instead of at the end of the turn. */
 void transport_flush(struct transport *t);

@@ -26,6 +26,7 @@ struct config {
     char *cluster;
     char *listen;    /* "host:port" */
     char *advertise; /* where others reach it; NULL = as listened on */
+    char *detour;    /* of loopback; NULL = none */
     char *state_dir;
     char *socket; /* of the attachment; NULL = none */
     char *ca;

@@ -451,6 +451,7 @@ void host_reload(struct host *h)
     } else {
         log_line(&h->log, LOG_WARN, "certificates kept as they were: %s", why);
     }
+    transport_drop_direct(h->transport); /* a relay may listen now */
 }
 
 void host_stop(struct host *h)
@@ -488,6 +489,7 @@ static bool open_transport(struct host *h, char *why)
         .ca_file = h->cfg->ca,
         .cert_file = h->cfg->cert,
         .key_file = h->cfg->key,
+        .detour = h->cfg->detour,
         .events = {.up = on_up,
                    .bytes = on_bytes,
                    .drained = on_drained,
