@@ -74,6 +74,7 @@ static enum exit_code sweep(struct cluster *c)
     launch_release(c);
     folders_purge(&c->folders);
     say("%s was not running; purged", c->name);
+    cluster_close(c);
     return EXIT_DONE;
 }
 

@@ -6,6 +6,7 @@
 #include "agree.h"
 #include "ground.h"
 #include "launch.h"
+#include "network.h"
 #include "programs.h"
 #include "say.h"
 #include "table.h"
@@ -24,6 +25,7 @@ static struct up {
     const char *path;          /* of the cluster file, or NULL */
     struct cluster_file *file; /* what it says */
     uint64_t port;
+    uint64_t seed; /* 0: as noted */
     bool insecure;
     bool keep;
 } up = {.port = LAUNCH_PORT};
@@ -274,7 +276,8 @@ static enum exit_code bring_up(struct cluster *c)
     }
     say("%s: %s, %s, state in %s", c->name, what_sites(c, what),
         up.insecure ? "NOT encrypted" : "mutual TLS 1.3", c->folders.state);
-    if (!launch_folders(c) || !launch_prepare(c) || !make_certificates(c) ||
+    if (!launch_folders(c) || (up.seed > 0 && !network_seed(c, up.seed)) ||
+        !launch_prepare(c) || !make_certificates(c) ||
         !launch_addresses(c, (unsigned)up.port) || !write_confs(&d) ||
         !start_all(&d)) {
         undo(&d);
@@ -440,6 +443,8 @@ static const struct flag flags[] = {
      "host (default), netns or qemu: what the sites stand on"},
     {"port", 'p', "PORT", FLAG_COUNT, offsetof(struct up, port),
      "first TCP port to try (7117)"},
+    {"seed", 0, "N", FLAG_COUNT, offsetof(struct up, seed),
+     "of what the network does to packets when links are bad (1)"},
     {"insecure", 0, NULL, FLAG_SWITCH, offsetof(struct up, insecure),
      "no certificates; for benchmarks only"},
     {"keep", 0, NULL, FLAG_SWITCH, offsetof(struct up, keep),

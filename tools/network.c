@@ -232,6 +232,19 @@ bool network_ask(const struct network *n, json_t **answer, const char *format,
     return true;
 }
 
+bool network_seed(const struct cluster *c, uint64_t seed)
+{
+    struct network n;
+
+    if (!network_open(c, &n)) {
+        return false;
+    }
+    n.seed = seed;
+    return write_note(&n) &&
+           (!n.running ||
+            network_ask(&n, NULL, "seed %llu", (unsigned long long)seed));
+}
+
 void network_settle(struct network *n)
 {
     enum { END_NS = 2000000000 };

@@ -74,6 +74,8 @@ class NothingIsLeft(lab.LabTest):
     sites = 0
 
     def setUp(self):
+        for name in ("lab", "other"):  # one that fails must not spoil others
+            self.addCleanup(self.lab.motet, "down", "--purge", "-c", name)
         self.left = Left(self.lab.folder)
         self.before = (self.left.devices(), self.left.named())
         self.assertEqual(self.left.processes(), [])
@@ -174,10 +176,12 @@ class NothingIsLeft(lab.LabTest):
         self.ok("down", "--purge", "-c", "other")
         self.check()
 
-    def test_down_and_up_again_keeps_addresses(self):
-        self.lab.up(2, "--on", "netns")
+    def test_down_and_up_again_keeps_addresses_and_seed(self):
+        self.lab.up(2, "--on", "netns", "--seed", "77")
         self.ok("down")
         self.lab.up(2)
+        switch, = [p for p in self.left.processes() if "motet-switch" in p]
+        self.assertIn("--seed 77", switch)
         self.assertEqual(self.lab.address("site2"), ("10.77.0.2", 7117))
         self.ok("down", "--purge")
         self.check()
