@@ -106,6 +106,8 @@ static void on_start(const struct link_frame *f)
         }
     }
     store_folders(guest.state);
+    store_folders_of(
+        guest.socket); /* the site would make them for root alone */
     guest.changes = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
     (void)inotify_add_watch(guest.changes, guest.state, IN_MOVED_TO);
     guest.site = fork();

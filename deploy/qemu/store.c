@@ -37,7 +37,7 @@ void store_folders(const char *path)
     (void)mkdir(part, 0755);
 }
 
-bool store_file(const char *path, uint32_t mode, const void *bytes, size_t size)
+void store_folders_of(const char *path)
 {
     char folder[4096];
 
@@ -47,6 +47,11 @@ bool store_file(const char *path, uint32_t mode, const void *bytes, size_t size)
         *slash = '\0';
         store_folders(folder);
     }
+}
+
+bool store_file(const char *path, uint32_t mode, const void *bytes, size_t size)
+{
+    store_folders_of(path);
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode & 0777);
     if (fd < 0) {
         return false;

@@ -16,6 +16,9 @@ MUST_USE bool store_file(const char *path, uint32_t mode, const void *bytes,
 /** Makes a folder and those above it. */
 void store_folders(const char *path);
 
+/** The folders that a file is to be in. */
+void store_folders_of(const char *path);
+
 /** All of the bytes, however often it takes. */
 MUST_USE bool store_bytes(int fd, const void *bytes, size_t size);
 

@@ -6,11 +6,14 @@ crashes, one is killed and starts again. What the launcher starts ends with it.
 import os
 import pathlib
 import signal
+import subprocess
+import unittest
 
 import lab
 
 # Guests have no KVM here, and two cores that others use too.
 BOOT = 150
+NOBODY = 65534
 
 
 def qemus(folder):
@@ -70,8 +73,9 @@ class Guests(lab.LabTest):
             result = self.ok("call", f"echo.{site}", "hello", "-s", "site2")
             self.assertEqual(result.out, "hello")
         self.assertEqual(self.lab.conf("site3")["listen"], ["10.77.0.3:7117"])
-        body = b"x" * 3_000_000
-        result = self.ok("call", "echo.site3", "-", "-s", "site1", stdin=body)
+        body = b"x" * 1_000_000
+        result = self.ok("call", "echo.site3", "-", "-s", "site1",
+                         "--deadline", "60s", stdin=body)
         self.assertEqual(len(result.out), len(body))
         result = self.ok("ping", "--all", "--json")
         self.assertEqual({i["received"] for i in result.json()["items"]}, {3})
@@ -206,6 +210,32 @@ class Guests(lab.LabTest):
         self.assertEqual(result.code, 1, result)
         self.assertRegex(result.err, r"site site\d ended before it had joined")
         self.assertEqual(list(self.run_folder().iterdir()), [])
+
+    @unittest.skipIf(os.geteuid() != 0, "the tests above ran without root")
+    def test_9_without_root(self):
+        """In the guest the site is root, and yet it takes its owner."""
+        home = pathlib.Path(self.lab.folder, "n")
+        home.mkdir()
+        os.chmod(self.lab.folder, 0o711)
+        os.chown(home, NOBODY, NOBODY)
+        env = {**self.lab.env, "HOME": str(home),
+               "MOTET_RUNTIME_DIR": f"{home}/r", "XDG_STATE_HOME": f"{home}/s",
+               "XDG_DATA_HOME": f"{home}/d"}
+
+        def motet(*args):
+            return subprocess.run(
+                [str(lab.MOTET), *args], env=env, stdin=subprocess.DEVNULL,
+                capture_output=True, timeout=BOOT, check=False, user=NOBODY,
+                group=NOBODY, extra_groups=[], text=True)
+
+        try:
+            result = motet("up", "1", "--on", "qemu", "--timeout", "90s")
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertEqual(motet("call", "echo.site1", "mine").stdout,
+                             "mine")
+        finally:
+            result = motet("down", "--purge")
+        self.assertEqual(result.returncode, 0, result.stderr)
 
 
 if __name__ == "__main__":
