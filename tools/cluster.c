@@ -84,6 +84,8 @@ static bool read_conf(struct site_files *site)
     while (fgets(line, sizeof line, f) != NULL) {
         if ((value = value_of(line, "listen")) != NULL) {
             snprintf(site->address, sizeof site->address, "%s", value);
+        } else if ((value = value_of(line, "transport")) != NULL) {
+            snprintf(site->transport, sizeof site->transport, "%s", value);
         } else if ((value = value_of(line, "socket")) != NULL) {
             snprintf(site->socket, sizeof site->socket, "%s", value);
         }

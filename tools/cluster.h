@@ -22,6 +22,7 @@ struct site_files {
     char pid[PATH_BYTES];
     char socket[PATH_BYTES];
     char address[ADDRESS_MAX]; /* listens on */
+    char transport[8];         /* "tcp", "udp", "auto"; "" = not said */
     struct process process;
     bool running;
 };

@@ -178,7 +178,8 @@ static enum exit_code add(struct cluster *c, const char *name)
     }
     bool insecure = is_insecure(c);
     if (!launch_folders(c) || (!insecure && !launch_certificates(c)) ||
-        !launch_addresses(c, LAUNCH_PORT) || !launch_conf(c, site, insecure)) {
+        !launch_addresses(c, LAUNCH_PORT) || !launch_transport(c, NULL) ||
+        !launch_conf(c, site, insecure)) {
         return EXIT_FAILED;
     }
     if (!launch_start(site)) {

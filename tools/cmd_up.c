@@ -18,6 +18,7 @@ enum { SITES_DEFAULT = 3, STOP_GRACE_NS = 2000000000 };
 static struct up {
     const char *name;
     uint64_t port;
+    const char *transport;
     bool insecure;
     bool keep;
 } up = {.port = LAUNCH_PORT};
@@ -290,7 +291,7 @@ static enum exit_code up_run(char **args, unsigned count)
     if (c.count > 0 && c.running == c.count && sites <= c.count) {
         code = already_up(&c);
     } else if (grow(&c, sites)) {
-        code = bring_up(&c);
+        code = launch_transport(&c, up.transport) ? bring_up(&c) : EXIT_USAGE;
     }
     cluster_close(&c);
     return code;
@@ -301,6 +302,8 @@ static const struct flag flags[] = {
      "of the cluster (demo)"},
     {"port", 'p', "PORT", FLAG_COUNT, offsetof(struct up, port),
      "first TCP port to try (7117)"},
+    {"transport", 0, "WAY", FLAG_TEXT, offsetof(struct up, transport),
+     "of small messages: tcp, udp or auto (tcp)"},
     {"insecure", 0, NULL, FLAG_SWITCH, offsetof(struct up, insecure),
      "no certificates; for benchmarks only"},
     {"keep", 0, NULL, FLAG_SWITCH, offsetof(struct up, keep),

@@ -157,6 +157,29 @@ static void put_joins(FILE *f, const struct cluster *c,
     }
 }
 
+bool launch_transport(struct cluster *c, const char *word)
+{
+    static const char *const words[] = {"tcp", "udp", "auto"};
+    bool known = word == NULL;
+
+    for (size_t i = 0; i < ARRAY_LEN(words) && !known; i++) {
+        known = strcmp(word, words[i]) == 0;
+    }
+    if (!known) {
+        say_error("transport %.32s: there are tcp, udp and auto", word);
+        say_hint("motet up --transport auto");
+        return false;
+    }
+    word = word != NULL ? word : c->sites[0].transport;
+    for (size_t i = 0; i < c->count; i++) {
+        struct site_files *site = &c->sites[i];
+        if (access(site->conf, R_OK) != 0) { /* it is new */
+            snprintf(site->transport, sizeof site->transport, "%s", word);
+        }
+    }
+    return true;
+}
+
 bool launch_conf(const struct cluster *c, const struct site_files *site,
                  bool insecure)
 {
@@ -176,6 +199,9 @@ bool launch_conf(const struct cluster *c, const struct site_files *site,
         fprintf(f, "ca = %s/ca.pem\ncert = %s/%s.pem\nkey = %s/%s.key\n",
                 c->folders.pki, c->folders.pki, site->name, c->folders.pki,
                 site->name);
+    }
+    if (site->transport[0] != '\0') {
+        fprintf(f, "transport = %s\n", site->transport);
     }
     put_joins(f, c, site);
     fprintf(f, "actor = echo\nactor = bench\n%s",

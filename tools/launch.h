@@ -23,6 +23,10 @@ MUST_USE bool launch_certificates(const struct cluster *c);
  * whether those of the others that do not run are free. @return false; told */
 MUST_USE bool launch_addresses(struct cluster *c, unsigned port);
 
+/** Which way small messages of new sites take: as said, or (NULL) as those of
+ * the first site. @return false: there is no such word; it is told */
+MUST_USE bool launch_transport(struct cluster *c, const char *word);
+
 /** Writes the configuration of a site. `first` also runs the counter.
  * @return false; it is told */
 MUST_USE bool launch_conf(const struct cluster *c,

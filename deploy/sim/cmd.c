@@ -20,6 +20,7 @@ enum {
     OPT_ANYWAY,
     OPT_TRACE,
     OPT_HASH,
+    OPT_TRANSPORT,
 };
 
 /* clang-format off */
@@ -38,6 +39,8 @@ static const struct argp_option options[] = {
     {0, 0, 0, 0, "both:", 3},
     {"preset", OPT_PRESET, "NAME", 0,
      "swarm, calm, lossy, deaths, tight; swarm", 3},
+    {"transport", OPT_TRANSPORT, "WAY", 0,
+     "of small messages: tcp, udp, auto; tcp", 3},
     {"sites", OPT_SITES, "N", 0, "sites, 2 to 32; drawn from 3 to 7", 3},
     {"for", OPT_FOR, "T", 0, "length of faults and load: 30s, 10m", 3},
     {0},
@@ -109,6 +112,19 @@ static bool read_preset(const char *text, enum sim_preset *preset)
     return false;
 }
 
+static bool read_transport(const char *text, enum net_transport *way)
+{
+    static const char *const words[] = {
+        [NET_TCP] = "tcp", [NET_UDP] = "udp", [NET_AUTO] = "auto"};
+    for (uint32_t i = 0; i < ARRAY_LEN(words); i++) {
+        if (strcmp(text, words[i]) == 0) {
+            *way = (enum net_transport)i;
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool read_small(const char *text, uint32_t low, uint32_t high,
                        uint32_t *value)
 {
@@ -149,6 +165,9 @@ static error_t parse(int key, char *text, struct argp_state *state)
         break;
     case OPT_PRESET:
         ok = read_preset(text, &r->opt.preset);
+        break;
+    case OPT_TRANSPORT:
+        ok = read_transport(text, &r->opt.transport);
         break;
     case OPT_HASH:
         ok = read_hash(text, r);

@@ -72,10 +72,16 @@ static void init_world(struct world *w, uint64_t seed)
     for (uint32_t i = 0; i <= w->node_count; i++) {
         init_node(w, i);
     }
+    prng_init(&w->path_chance, hash_fold(seed, opt->preset + 200));
+    w->aead = sim_cipher(&w->cipher);
+    list_init(&w->datagrams);
     w->check = check_new(&cfg);
     w->work = work_new(w);
     net_init(w);
     faults_draw(w);
+    if (opt->transport != NET_TCP) { /* paths stand beside streams */
+        memset(w->datagram, 0, sizeof w->datagram);
+    }
 }
 
 static void look(struct world *w)
@@ -225,6 +231,7 @@ static void end_world(struct world *w)
         }
     }
     net_fini(w);
+    udp_fini(w);
     work_free(w->work);
     deadlines_fini(&w->due);
     CHECK(w->mem.used_bytes == 0);

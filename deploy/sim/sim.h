@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "deploy/check/check.h"
+#include "netmgr/core/netmgr.h"
 
 /* A cluster in a simulated world: sites as they run in motetd, on virtual time,
  * with a network, faults and load drawn from a seed. The same seed gives the
@@ -29,6 +30,7 @@ enum sim_preset {
 
 struct sim_options {
     enum sim_preset preset;
+    enum net_transport transport;
     uint32_t sites;  /* 2 .. SIM_SITES_MAX; 0 = drawn, 3 to 7 */
     uint64_t for_ns; /* of faults and load; 0 = drawn, 20 to 60 s */
     FILE *trace;     /* what happens, a line each; NULL = nothing */
@@ -60,6 +62,8 @@ struct sim_report {
     uint64_t virtual_ns; /* length of the run */
     uint64_t agreed_ns;  /* from the heal to agreement */
     uint64_t packets;
+    uint64_t datagrams; /* of paths, and how often those came and went */
+    uint64_t paths_up, paths_down;
     uint64_t refused_joins; /* a site was told that it may not join */
     uint64_t rebirths;
     uint64_t faults[SIM_FAULT_COUNT];

@@ -59,9 +59,14 @@ struct input *input_new(struct world *w, enum site_in_kind kind, uint64_t conn,
     return in;
 }
 
+static bool has_bytes(const struct input *in)
+{
+    return in->kind == SITE_IN_BYTES || in->kind == SITE_IN_DATAGRAM;
+}
+
 void input_free(struct world *w, struct input *in)
 {
-    const size_t bytes = in->kind == SITE_IN_BYTES ? in->size : 0;
+    const size_t bytes = has_bytes(in) ? in->size : 0;
     mem_free(&w->mem, in, sizeof *in + bytes);
 }
 
@@ -178,6 +183,8 @@ void node_boot(struct node *n)
     cfg.secret[0] = prng_next(&w->chance);
     cfg.secret[1] = prng_next(&w->chance);
     cfg.insecure = w->tuning.insecure;
+    cfg.transport = w->opt->transport;
+    cfg.aead = &w->aead;
     seeds_of(n, &cfg);
     n->site = site_create(&cfg, w->now_ns + n->clock_ns);
     CHECK(n->site != NULL);
@@ -235,6 +242,7 @@ static void log_line(struct node *n, const struct site_log *l)
     static const char *const kinds[] = {
         "?",           "session up", "session down", "member", "refused a peer",
         "was refused", "stranger",   "rebirth",      "actor",  "stall",
+        "path up",     "path down",
     };
     static const char *const states[] = {"", " alive", " suspect", " dead",
                                          " left"};
@@ -259,7 +267,12 @@ static void take_effects(struct node *n)
         case SITE_CLOSE:
             net_close(n, e->conn);
             break;
+        case SITE_DATAGRAM:
+            udp_send_from(n, e);
+            break;
         case SITE_LOG:
+            n->world->report->paths_up += e->log.kind == SITE_LOG_PATH_UP;
+            n->world->report->paths_down += e->log.kind == SITE_LOG_PATH_DOWN;
             log_line(n, &e->log);
             break;
         case SITE_REBIRTH:
@@ -301,14 +314,20 @@ static void resume(struct node *n)
 
 static void hand_over(struct node *n, struct input *in)
 {
+    const bool up = in->kind == SITE_IN_CONN_UP;
+    uint8_t secret[PATH_SECRET_BYTES];
+    udp_secret(in->conn / 2, secret);
     const struct site_in si = {
         .kind = in->kind,
+        .secret = up && !n->world->tuning.insecure ? secret : NULL,
+        .udp = up && in->from.size > 0 ? &in->from : NULL,
+        .from = &in->from,
         .conn = in->conn,
         .dial = in->dial,
         .peer = in->peer,
         .datagram = in->datagram,
         .addr = in->addr,
-        .bytes = in->kind == SITE_IN_BYTES ? in->bytes : NULL,
+        .bytes = has_bytes(in) ? in->bytes : NULL,
         .size = in->size,
     };
     step(n, &si);
@@ -407,6 +426,9 @@ static void on_due(struct world *w, struct deadline *d)
         break;
     case DUE_UNDO:
         faults_on_undo(CONTAINER_OF(d, struct undo, at));
+        break;
+    case DUE_DATAGRAM:
+        udp_on_datagram(CONTAINER_OF(d, struct datagram, arrive));
         break;
     default:
         CHECK(w == NULL);

@@ -250,6 +250,7 @@ static const handler handlers[NET_IN_COUNT] = {
     [NET_IN_DEAD] = peer_in_dead,
     [NET_IN_WHERE] = locate_in_where,
     [NET_IN_CTL] = session_in_ctl,
+    [NET_IN_PATH] = fast_in_path,
     [NET_IN_VIEW] = in_view,
     [NET_IN_LEAVE] = session_in_leave,
     [NET_IN_FLUSH] = in_flush,
@@ -331,6 +332,8 @@ struct netmgr *netmgr_create(const struct netmgr_config *cfg)
     n->site = cfg->site;
     n->incarnation = cfg->incarnation;
     n->insecure = cfg->insecure;
+    n->transport = cfg->transport;
+    n->chacha = cfg->chacha;
     text_copy(n->name, sizeof(n->name), cfg->name);
     text_copy(n->cluster, sizeof(n->cluster), cfg->cluster);
     text_copy(n->address, sizeof(n->address), cfg->address);
@@ -443,6 +446,11 @@ bool netmgr_next_link(const struct netmgr *n, uint64_t after,
         if (p->conns[lane] != NULL) {
             stats->backlog_bytes += p->conns[lane]->backlog;
         }
+    }
+    if (p->conns[NET_FAST] != NULL) {
+        stats->fast = p->conns[NET_FAST]->id;
+        stats->fast_rtt_ns = p->conns[NET_FAST]->srtt_ns;
+        stats->fast_used = p->fast_used;
     }
     return true;
 }

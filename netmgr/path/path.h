@@ -178,6 +178,10 @@ MUST_USE bool path_frame(struct path *p, const uint8_t **data, size_t *size);
 MUST_USE bool path_send(struct path *p, enum path_class class, uint64_t stream,
                         const void *data, size_t size);
 
+/** As path_send(), but the caller writes the `size` bytes. NULL at the cap. */
+uint8_t *path_room(struct path *p, enum path_class class, uint64_t stream,
+                   size_t size);
+
 /** The largest frame that may be sent now; rises with what the way carries. */
 size_t path_frame_max(const struct path *p);
 

@@ -34,22 +34,31 @@ static void frame_free(struct path *p, struct frame *f)
     mem_free(p->mem, f, sizeof(*f) + f->size);
 }
 
-bool path_send(struct path *p, enum path_class class, uint64_t stream,
-               const void *data, size_t size)
+uint8_t *path_room(struct path *p, enum path_class class, uint64_t stream,
+                   size_t size)
 {
     CHECK(size > 0 && size <= path_frame_max(p));
     p->small_only = p->small_only && size <= PATH_FRAME_BYTES_MIN;
     struct frame *f = mem_alloc_raw(p->mem, sizeof(*f) + size);
     if (f == NULL) {
-        return false;
+        return NULL;
     }
     memset(f, 0, sizeof(*f));
     f->size = (uint16_t)size;
     f->id = stream;
     f->loose = class == PATH_LOOSE;
-    memcpy(f->bytes, data, size);
     queue_add(class == PATH_DATA ? &p->data : &p->urgent, f);
-    return true;
+    return f->bytes;
+}
+
+bool path_send(struct path *p, enum path_class class, uint64_t stream,
+               const void *data, size_t size)
+{
+    uint8_t *room = path_room(p, class, stream, size);
+    if (room != NULL) {
+        memcpy(room, data, size);
+    }
+    return room != NULL;
 }
 
 /* ---- Numbers and streams ---------------------------------------------------

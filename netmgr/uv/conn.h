@@ -102,6 +102,7 @@ struct transport {
     uint64_t turn; /* of the loop, from 1 */
     char address[ADDRESS_TEXT_MAX];
     uv_tcp_t listener;
+    struct udp *udp; /* NULL without datagrams */
     uv_prepare_t prepare;
     uv_check_t check;
     uv_idle_t idle;
