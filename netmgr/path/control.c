@@ -1,11 +1,17 @@
 #include "inside.h"
 
 /* How much may be under way, and when it may leave: NewReno as in RFC 9002
- * section 7, and its pacing. Of the factors left open there, a loss leaves 0.7
- * of the window, as in RFC 9438. */
+ * section 7, and its pacing. What is left open there, how fast the window grows
+ * and what a loss leaves of it, is as in TCP Illinois (Liu, Basar, Srikant
+ * 2008): where round trips show no queue, a loss is hardly congestion, so the
+ * window grows faster and shrinks less. With a queue, or when much is lost, a
+ * loss leaves 0.7 of the window, as in RFC 9438. */
 
 enum {
-    LOSS_TENTHS = 7,
+    CALM_GROWTH = 8, /* datagrams in a round trip; else 1 */
+    CALM_PERCENT = 88,
+    LOSS_PERCENT = 70,
+    HEAVY_LOSS = 150000, /* of a million, lately: that is congestion */
     BURST_PACKETS = 10,
 };
 
@@ -94,8 +100,24 @@ void control_sent(struct path *p, size_t size)
     p->credit -= size < p->credit ? size : p->credit;
 }
 
+/* Packets lost lately, of a million. */
+static void note_loss(struct path *p, bool lost)
+{
+    const uint32_t share = 64;
+    p->loss -= p->loss / share;
+    p->loss += lost ? 1000000 / share : 0;
+}
+
+/* No queue stands on the way, and little is lost. */
+static bool calm(const struct path *p)
+{
+    return p->srtt != 0 && p->loss < HEAVY_LOSS &&
+           p->srtt <= p->rtt_min + p->rtt_min / 8 + GRANULARITY_NS;
+}
+
 void control_acked(struct path *p, const struct packet *k)
 {
+    note_loss(p, false);
     p->flight -= k->size;
     if (!k->limited || k->at_ns <= p->recovery_ns) {
         return;
@@ -103,7 +125,8 @@ void control_acked(struct path *p, const struct packet *k)
     if (p->window < p->threshold) {
         p->window += k->size;
     } else {
-        p->window += (uint64_t)p->mtu * k->size / p->window;
+        const uint64_t growth = calm(p) ? CALM_GROWTH : 1;
+        p->window += growth * p->mtu * k->size / p->window;
     }
     if (p->window > p->limits.window_bytes) {
         p->window = p->limits.window_bytes;
@@ -112,12 +135,13 @@ void control_acked(struct path *p, const struct packet *k)
 
 void control_lost(struct path *p, uint64_t sent_ns)
 {
+    note_loss(p, true);
     if (sent_ns <= p->recovery_ns) {
         return; /* the same event */
     }
     p->recovery_ns = p->now;
     p->stats.congested++;
-    p->window = p->window * LOSS_TENTHS / 10;
+    p->window = p->window * (calm(p) ? CALM_PERCENT : LOSS_PERCENT) / 100;
     p->window = p->window < least(p) ? least(p) : p->window;
     p->threshold = p->window;
 }

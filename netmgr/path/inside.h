@@ -200,6 +200,7 @@ struct path {
 
     /* control.c */
     uint64_t window, threshold, flight, recovery_ns;
+    uint32_t loss;   /* packets lost lately, of a million */
     uint64_t credit; /* of pacing, in bytes */
     uint64_t paced_ns;
 

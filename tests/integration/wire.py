@@ -86,6 +86,18 @@ class Wire:
         return ["nsenter", "-t", str(self.holders[side].pid), "-n",
                 *[str(a) for a in args]]
 
+    def use_loss_based_tcp(self):
+        """CUBIC or, if that may not be set, Reno: what most kernels use.
+        Returns its name, or None if neither may be set."""
+        for name in ("cubic", "reno"):
+            done = [subprocess.run(
+                self.command(side, "sysctl", "-qw",
+                             f"net.ipv4.tcp_congestion_control={name}"),
+                check=False, capture_output=True) for side in (0, 1)]
+            if all(d.returncode == 0 and not d.stderr for d in done):
+                return name
+        return None
+
     def inside(self, side, *args):
         subprocess.run(self.command(side, *args), check=True)
 

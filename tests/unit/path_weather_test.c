@@ -181,15 +181,17 @@ static uint64_t goodput(uint32_t loss, uint64_t rtt_ns, uint64_t rate)
     return bytes / 20;
 }
 
-/* The model of Mathis et al. (1997) gives TCP 1448 * 1.22 / (rtt * sqrt(p)). */
+/* The model of Mathis et al. (1997) gives TCP 1448 * 1.22 / (rtt * sqrt(p)),
+ * 883 kB/s and 395 kB/s: a way whose round trips show no queue is used better.
+ */
 Test(path_weather, goodput_under_loss_is_that_of_tcp)
 {
     const uint64_t at_1 = goodput(10000, 20 * P_MS, 0);
     const uint64_t at_5 = goodput(50000, 20 * P_MS, 0);
     cr_log_info("1 %%: %llu B/s, 5 %%: %llu B/s", (unsigned long long)at_1,
                 (unsigned long long)at_5);
-    cr_assert_geq(at_1, 883000);
-    cr_assert_geq(at_5, 395000);
+    cr_assert_geq(at_1, 2 * 883000);
+    cr_assert_geq(at_5, 2 * 395000);
 }
 
 Test(path_weather, fills_a_way_without_loss)
