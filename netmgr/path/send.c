@@ -120,6 +120,10 @@ void send_again(struct path *p, struct packet *k)
             frame_free(p, f);
             continue;
         }
+#ifdef MOTET_BUG_NO_REPAIR
+        send_acked(p, f);
+        continue;
+#endif
         p->stats.retrans++;
         queue_add(&p->again, f);
     }

@@ -6,7 +6,8 @@
 #
 # Set `gen` to the folder of generated files. Run in the root of the sources.
 
-sim_folders="nucleus/base nucleus/core netmgr/core sites/core proto sites/site
+sim_folders="nucleus/base nucleus/core netmgr/core netmgr/path sites/core proto
+             sites/site
              deploy/check deploy/sim"
 
 sim_one() {
