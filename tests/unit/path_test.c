@@ -185,6 +185,7 @@ Test(path, an_unproved_address_gets_little)
         stolen += size;
         p_send(w, 1, 1, 900);
         p_run(w, w->now + 100 * P_MS);
+        cr_assert_leq(w->end[1].strangers_told, stolen);
     }
     cr_assert_gt(w->end[1].strangers_told, 0);
     cr_assert_leq(w->end[1].strangers_told, stolen);
@@ -277,8 +278,8 @@ Test(path, a_key_is_never_overused)
     struct path_limits l = path_limits_default();
     static uint8_t out[PATH_DATAGRAM_MAX];
     struct path_addr to;
-    l.key_packets = 10;
-    l.key_hard = 40;
+    l.key_packets = 3;
+    l.key_hard = 10;
     struct p_world *w = p_open(13, &l);
     p_up(w, P_S);
     w->way[1].cut = true; /* no ACK comes back */
@@ -286,12 +287,36 @@ Test(path, a_key_is_never_overused)
     while (path_state(w->end[0].path) == PATH_UP && w->now < end) {
         p_send(w, 0, 1, 1100);
         while (path_write(w->end[0].path, w->now, out, &to) > 0) {
-            cr_assert_lt(out[8], 60);
+            cr_assert_lt(out[8], 10);
         }
         w->now += 5 * P_MS;
         path_tick(w->end[0].path, w->now);
     }
     cr_assert_eq(path_state(w->end[0].path), PATH_DOWN);
+    cr_assert_str_eq(path_why(w->end[0].path),
+                     "a key is used up and the next was not confirmed");
+    p_close(w);
+}
+
+/* However long nothing is acknowledged: what is sent can be opened. */
+Test(path, is_never_two_keys_ahead)
+{
+    struct path_limits l = path_limits_default();
+    l.key_packets = 4;
+    struct p_world *w = p_open(20, &l);
+    w->way[0].jitter_ns = 10 * P_MS;
+    p_up(w, P_S);
+    for (int round = 0; round < 20; round++) {
+        w->way[1].cut = round % 2 == 1;
+        for (int i = 0; i < 40; i++) {
+            p_send(w, 0, 1, 700);
+            p_run(w, w->now + 3 * P_MS);
+            cr_assert_leq(path_stats(w->end[0].path).key_out,
+                          path_stats(w->end[1].path).key_in + 1);
+        }
+    }
+    cr_assert_eq(path_stats(w->end[1].path).forged, 0);
+    cr_assert_gt(path_stats(w->end[1].path).key_in, 8);
     p_close(w);
 }
 
@@ -365,25 +390,43 @@ Test(path, takes_jumbo_datagrams_where_they_fit)
 /* ---- A hostile other side --------------------------------------------------
  */
 
+static struct path_aead inner;
+static bool first_frame; /* is in the packet sealed last */
+
+static void seal_and_look(void *ctx, void *key,
+                          const uint8_t nonce[PATH_NONCE_BYTES],
+                          const uint8_t *aad, size_t aad_size, uint8_t *data,
+                          size_t size)
+{
+    static const uint8_t head[] = {5, 1, 0, 0, 0};
+    first_frame = memmem(data, size, head, sizeof head) != NULL;
+    inner.seal(ctx, key, nonce, aad, aad_size, data, size);
+}
+
+static bool has_first_frame(void)
+{
+    return first_frame;
+}
+
+/* The first frame of a stream never comes; all others wait for it. */
 Test(path, never_holds_more_than_its_limit)
 {
     struct p_world *w = p_open(19, NULL);
+    inner = w->aead;
+    w->aead.seal = seal_and_look;
     p_up(w, P_S);
-    p_run(w, w->now + P_S);
-    w->way[0].delay_ns = 0;
-    /* the first frame of the stream never comes; the others wait for it */
-    static uint8_t out[PATH_DATAGRAM_MAX];
-    struct path_addr to;
-    p_send(w, 0, 1, 1100);
-    cr_assert_gt(path_write(w->end[0].path, w->now, out, &to), 0);
-    for (int i = 0; i < 12000 && path_state(w->end[0].path) == PATH_UP; i++) {
-        p_send(w, 0, 1, 1100);
-        w->now += P_MS;
-        size_t size = path_write(w->end[0].path, w->now, out, &to);
-        if (size > 0) {
-            (void)p_give(w, 1, &w->end[0].addr, out, size);
+    w->way[0].drop = has_first_frame;
+    size_t most = 0;
+    for (int i = 0; i < 3000; i++) {
+        while (path_state(w->end[0].path) == PATH_UP &&
+               path_stats(w->end[0].path).queue_bytes < 50000) {
+            p_send(w, 0, 1, 1100);
         }
-        cr_assert_lt(w->mem.used_bytes, 64 << 20);
+        p_run(w, w->now + 2 * P_MS);
+        most = w->mem.used_bytes > most ? w->mem.used_bytes : most;
     }
+    cr_assert_gt(most, PATH_HELD_BYTES_MAX, "the limit was not reached");
+    cr_assert_lt(most, 2 * PATH_HELD_BYTES_MAX);
+    cr_assert_eq(w->end[1].came[1], 0);
     p_close(w);
 }

@@ -29,7 +29,8 @@ struct p_way {
     uint64_t rate;             /* bytes a second, 0 = any; a queue of 100 ms */
     uint64_t free_ns;
     bool cut;
-    uint64_t mask[2]; /* which of the first 128 datagrams are lost */
+    bool (*drop)(void); /* asked of each datagram; may be NULL */
+    uint64_t mask[2];   /* which of the first 128 datagrams are lost */
     uint64_t count;
 };
 
@@ -146,6 +147,9 @@ static inline void p_fly(struct p_world *w, uint32_t from, const uint8_t *data,
 {
     struct p_way *y = &w->way[from];
     const uint64_t nth = y->count++;
+    if (y->drop != NULL && y->drop()) {
+        return;
+    }
     if (y->cut || size > y->mtu || w->now < y->burst_until_ns ||
         (nth < 128 && (y->mask[nth / 64] >> nth % 64 & 1) != 0)) {
         return;
