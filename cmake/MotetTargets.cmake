@@ -171,6 +171,7 @@ function(motet_libs_of SOURCE OUT)
       rule IN
       ITEMS "nucleus/core/:nucleus_core"
             "netmgr/core/:netmgr_core"
+            "netmgr/path/:netmgr_path"
             "sites/core/:sites_core"
             "proto/:proto"
             "sites/site/:site"

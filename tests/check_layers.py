@@ -10,7 +10,7 @@ import pathlib
 import re
 import sys
 
-MACHINES = ["nucleus/core", "netmgr/core", "sites/core"]
+MACHINES = ["nucleus/core", "netmgr/core", "netmgr/path", "sites/core"]
 PURE = ["nucleus/base", *MACHINES, "proto", "sites/site", "sites/actors"]
 NET = ["deploy/units", "deploy/fault", "deploy/switch"]
 
@@ -19,6 +19,7 @@ LAYERS = {
     "nucleus/base": [],
     "nucleus/core": ["nucleus/base"],
     "netmgr/core": ["nucleus/base"],
+    "netmgr/path": ["nucleus/base"],
     "sites/core": ["nucleus/base"],
     "proto": ["nucleus/base", "netmgr/core", "sites/core"],
     "sites/site": ["nucleus/base", *MACHINES, "proto"],
@@ -168,6 +169,7 @@ REFUSED = [
     ("netmgr/core/a.c", "sites/core/a.h", '"'),
     ("sites/core/a.c", "nucleus/core/a.h", '"'),
     ("netmgr/core/a.c", "proto/a.h", '"'),
+    ("netmgr/path/a.c", "netmgr/core/a.h", '"'),
     ("proto/a.c", "nucleus/core/a.h", '"'),
     ("sites/site/a.c", "netmgr/uv/a.h", '"'),
     ("deploy/sim/a.c", "netmgr/uv/a.h", '"'),

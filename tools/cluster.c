@@ -94,6 +94,8 @@ static bool read_conf(struct site_files *site)
             snprintf(site->address, sizeof site->address, "%s", value);
         } else if ((value = value_of(line, "detour")) != NULL) {
             snprintf(site->detour, sizeof site->detour, "%s", value);
+        } else if ((value = value_of(line, "transport")) != NULL) {
+            snprintf(site->transport, sizeof site->transport, "%s", value);
         } else if ((value = value_of(line, "socket")) != NULL) {
             snprintf(site->socket, sizeof site->socket, "%s", value);
         }

@@ -28,6 +28,7 @@ struct site_files {
     const struct ground *ground;
     unsigned memory_mib; /* of its machine, if it has one; 0: as usual */
     bool user_net;       /* a machine on QEMU's user network (ground.h) */
+    char transport[8];   /* "tcp", "udp", "auto"; "" = not said */
     struct process process;
     bool running;
 };

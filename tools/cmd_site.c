@@ -216,7 +216,7 @@ static enum exit_code add(struct cluster *c, const char *name)
     bool insecure = is_insecure(c);
     if (!launch_folders(c) || !ground_write(site) ||
         (!insecure && !launch_certificates(c)) ||
-        !launch_addresses(c, LAUNCH_PORT) ||
+        !launch_addresses(c, LAUNCH_PORT) || !launch_transport(c, NULL) ||
         !launch_conf(c, site, insecure, NULL)) {
         return EXIT_FAILED;
     }

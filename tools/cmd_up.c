@@ -26,6 +26,7 @@ static struct up {
     struct cluster_file *file; /* what it says */
     uint64_t port;
     uint64_t seed; /* 0: as noted */
+    const char *transport;
     bool insecure;
     bool keep;
 } up = {.port = LAUNCH_PORT};
@@ -385,6 +386,9 @@ static enum exit_code run(const char *name, uint64_t sites)
     const size_t there = c.count;
     launch_mend(&c);
     enum exit_code code = plan(&c, sites);
+    if (code == EXIT_DONE && !launch_transport(&c, up.transport)) {
+        code = EXIT_USAGE;
+    }
     if (code == EXIT_DONE) {
         code =
             there > 0 && c.running == c.count ? already_up(&c) : bring_up(&c);
@@ -445,6 +449,8 @@ static const struct flag flags[] = {
      "first TCP port to try (7117)"},
     {"seed", 0, "N", FLAG_COUNT, offsetof(struct up, seed),
      "of what the network does to packets when links are bad (1)"},
+    {"transport", 0, "WAY", FLAG_TEXT, offsetof(struct up, transport),
+     "of small messages: tcp, udp or auto (tcp)"},
     {"insecure", 0, NULL, FLAG_SWITCH, offsetof(struct up, insecure),
      "no certificates; for benchmarks only"},
     {"keep", 0, NULL, FLAG_SWITCH, offsetof(struct up, keep),

@@ -194,6 +194,29 @@ static void put_actors(FILE *f, bool first, const struct launch_actors *actors)
     }
 }
 
+bool launch_transport(struct cluster *c, const char *word)
+{
+    static const char *const words[] = {"tcp", "udp", "auto"};
+    bool known = word == NULL;
+
+    for (size_t i = 0; i < ARRAY_LEN(words) && !known; i++) {
+        known = strcmp(word, words[i]) == 0;
+    }
+    if (!known) {
+        say_error("transport %.32s: there are tcp, udp and auto", word);
+        say_hint("motet up --transport auto");
+        return false;
+    }
+    word = word != NULL ? word : c->sites[0].transport;
+    for (size_t i = 0; i < c->count; i++) {
+        struct site_files *site = &c->sites[i];
+        if (access(site->conf, R_OK) != 0) { /* it is new */
+            snprintf(site->transport, sizeof site->transport, "%s", word);
+        }
+    }
+    return true;
+}
+
 bool launch_conf(const struct cluster *c, const struct site_files *site,
                  bool insecure, const struct launch_actors *actors)
 {
@@ -217,6 +240,9 @@ bool launch_conf(const struct cluster *c, const struct site_files *site,
     if (site->ground == &ground_qemu && getuid() != 0) {
         /* there the site is root, its owner is not */
         fprintf(f, "allow = %u\n", (unsigned)getuid());
+    }
+    if (site->transport[0] != '\0') {
+        fprintf(f, "transport = %s\n", site->transport);
     }
     put_joins(f, c, site);
     put_actors(f, site == &c->sites[0], actors);

@@ -22,6 +22,10 @@ MUST_USE bool launch_certificates(const struct cluster *c);
  * @return false; told */
 MUST_USE bool launch_addresses(struct cluster *c, unsigned port);
 
+/** Which way small messages of new sites take: as said, or (NULL) as those of
+ * the first site. @return false: there is no such word; it is told */
+MUST_USE bool launch_transport(struct cluster *c, const char *word);
+
 /* Built-in actors, as in the configuration: "echo", "kind:arguments". */
 struct launch_actors {
     char *const *names;

@@ -29,6 +29,7 @@ enum {
     OPT_OUT,
     OPT_MUST_SEE,
     OPT_VERBOSE = 'v',
+    OPT_TRANSPORT,
 };
 
 /* clang-format off */
@@ -60,6 +61,8 @@ static const struct argp_option options[] = {
      "swarm, calm, lossy, deaths, tight; swarm", 4},
     {"workload", OPT_WORKLOAD, "NAME", 0,
      "messages; migrate: ports and actors move as well", 4},
+    {"transport", OPT_TRANSPORT, "WAY", 0,
+     "of small messages: tcp, udp, auto; tcp", 4},
     {"sites", OPT_SITES, "N", 0, "sites, 2 to 32; drawn from 3 to 7", 4},
     {"for", OPT_FOR, "T", 0, "length of faults and load: 30s, 10m", 4},
     {0},
@@ -139,6 +142,19 @@ static bool read_workload(const char *text, enum sim_workload *workload)
     for (uint32_t i = 0; i < SIM_WORKLOAD_COUNT; i++) {
         if (strcmp(text, sim_workload_name((enum sim_workload)i)) == 0) {
             *workload = (enum sim_workload)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool read_transport(const char *text, enum net_transport *way)
+{
+    static const char *const words[] = {
+        [NET_TCP] = "tcp", [NET_UDP] = "udp", [NET_AUTO] = "auto"};
+    for (uint32_t i = 0; i < ARRAY_LEN(words); i++) {
+        if (strcmp(text, words[i]) == 0) {
+            *way = (enum net_transport)i;
             return true;
         }
     }
@@ -233,6 +249,9 @@ static error_t parse(int key, char *text, struct argp_state *state)
         break;
     case OPT_WORKLOAD:
         ok = read_workload(text, &r->opt.workload);
+        break;
+    case OPT_TRANSPORT:
+        ok = read_transport(text, &r->opt.transport);
         break;
     case OPT_HASH:
         ok = read_hash(text, r);

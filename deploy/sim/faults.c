@@ -580,6 +580,7 @@ static void heal_links(struct world *w)
 void faults_heal(struct world *w, bool core_only)
 {
     end_all(w);
+    w->healed = true;
     world_trace(w, NULL, ' ', "---- everything heals%s",
                 core_only ? ", for a core of the sites" : "");
     node_crash(&w->node[w->node_count], "is ended");

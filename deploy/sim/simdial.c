@@ -92,6 +92,7 @@ void net_on_dialed(struct dialing *d)
             new_wire(w, from, to, w->datagram[from->index][to->index]);
         struct input *in = up_input(x, 0);
         in->dial = d->dial;
+        in->from = udp_addr_of(to, 0);
         (void)snprintf(in->addr, sizeof in->addr, "%s", d->addr);
         node_input(from, in);
         net_append(&x->way[0], up_input(x, 1), false);

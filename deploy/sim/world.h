@@ -1,6 +1,7 @@
 #ifndef SIM_WORLD_H
 #define SIM_WORLD_H
 
+#include "cipher.h"
 #include "deploy/fault/fate.h"
 #include "nucleus/base/deadline.h"
 #include "nucleus/base/list.h"
@@ -15,6 +16,7 @@
  *   world.c     virtual time; nodes: sites that boot, run, pause and crash
  *   simnet.c    connections between them
  *   simdial.c   how those begin
+ *   simudp.c    datagrams of paths beside them
  *   faults.c    what breaks, when, and how it ends
  *   strike.c    what that does to a site
  *   workload.c  the actors on the sites, as a whole (work.h)
@@ -48,6 +50,7 @@ enum due {
     DUE_DIALED,   /* struct dialing */
     DUE_FAULT,    /* struct script */
     DUE_UNDO,     /* struct undo */
+    DUE_DATAGRAM, /* struct datagram */
 };
 
 /* Bytes or news on their way to a node. */
@@ -59,8 +62,9 @@ struct input {
     uint64_t peer;
     bool datagram;
     char addr[ADDR_SIZE];
+    struct path_addr from; /* of DATAGRAM; of CONN_UP: where datagrams go */
     size_t size;
-    uint8_t bytes[]; /* of BYTES */
+    uint8_t bytes[]; /* of BYTES and DATAGRAM */
 };
 
 /* A machine that runs a site, or did, or will. */
@@ -83,7 +87,7 @@ struct node {
     int64_t wall_s;         /* its wall clock is ahead by this */
     uint64_t busy_until_ns;
     bool paused;
-    bool idle; /* actors stand still, as their ports move */
+    bool idle;          /* actors stand still, as their ports move */
     uint64_t paused_ns; /* when it was */
     uint64_t due_ns;    /* when it wanted its next turn */
     uint64_t jitter_ns; /* its timers are late by up to this */
@@ -155,6 +159,20 @@ struct packet {
     struct input *input;
 };
 
+struct datagram {
+    struct deadline arrive;
+    struct list link;
+    struct node *to;
+    uint32_t life;
+    struct input *input;
+};
+
+/* What stands between two nodes, in one direction. */
+struct nat {
+    uint16_t port; /* under which the other side sees this one; 0 = its own */
+    bool narrow;
+};
+
 struct dialing {
     struct deadline done;
     struct node *from;
@@ -201,8 +219,14 @@ struct world {
     struct sim_report *report;
     struct mem mem;
     struct deadlines due;
-    struct prng chance;     /* faults and set-up */
-    struct prng net_chance; /* the network */
+    struct prng chance;      /* faults and set-up */
+    struct prng net_chance;  /* the network */
+    struct prng path_chance; /* and of the datagrams of paths */
+    struct sim_cipher cipher;
+    struct path_aead aead;
+    struct list datagrams; /* in flight */
+    struct nat nat[NODES_MAX][NODES_MAX];
+    bool healed; /* all faults are over */
     uint64_t now_ns;
     uint64_t hash;       /* of sites that are no more, and of faults */
     uint32_t node_count; /* without the twin */
@@ -291,6 +315,16 @@ void net_on_drain(struct way *y);
 void net_on_break(struct wire *x);
 void net_on_packet(struct packet *p);
 void net_on_dialed(struct dialing *d);
+
+/* ---- simudp.c --------------------------------------------------------------
+ */
+
+void udp_send_from(struct node *from, const struct site_effect *e);
+void udp_on_datagram(struct datagram *d);
+void udp_fini(struct world *w);
+struct path_addr udp_addr_of(const struct node *n, uint16_t port);
+/** What the two ends of a connection have in common. */
+void udp_secret(uint64_t wire, uint8_t secret[PATH_SECRET_BYTES]);
 
 /* ---- faults.c --------------------------------------------------------------
  */

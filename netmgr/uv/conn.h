@@ -105,6 +105,7 @@ struct transport {
     char address[ADDRESS_TEXT_MAX];
     struct in_addr detour; /* 0: none */
     uv_tcp_t listener;
+    struct udp *udp; /* NULL without datagrams */
     uv_prepare_t prepare;
     uv_check_t check;
     uv_idle_t idle;

@@ -38,6 +38,8 @@ static const struct key {
      "cap of what the site may allocate (default 1GiB)"},
     {"dump", TEXT, offsetof(struct config, dump),
      "folder where actors leave their states when the site leaves"},
+    {"transport", TEXT, offsetof(struct config, transport),
+     "way of small messages: tcp (default), udp, or auto"},
     {"join", LIST, offsetof(struct config, join),
      "address of a member to join through; may be repeated"},
     {"actor", LIST, offsetof(struct config, actor),
@@ -245,6 +247,20 @@ static bool check_missing(const struct config *c, char *why)
     return true;
 }
 
+static bool parse_transport(const char *text, enum net_transport *code)
+{
+    static const char *const words[] = {
+        [NET_TCP] = "tcp", [NET_UDP] = "udp", [NET_AUTO] = "auto"};
+
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+        if (strcmp(text, words[i]) == 0) {
+            *code = (enum net_transport)i;
+            return true;
+        }
+    }
+    return false;
+}
+
 bool config_check(struct config *c, char *why)
 {
     enum { MEMORY_MIN = 16 << 20 };
@@ -259,6 +275,7 @@ bool config_check(struct config *c, char *why)
     CHECK(default_text(&c->listen, "127.0.0.1:7117"));
     CHECK(default_text(&c->log, "text"));
     CHECK(default_text(&c->memory, "1GiB"));
+    CHECK(default_text(&c->transport, "tcp"));
     if (!ui_name_ok(c->cluster)) {
         snprintf(why, CONFIG_WHY_MAX, "cluster: \"%.64s\" is no name",
                  c->cluster);
@@ -280,6 +297,12 @@ bool config_check(struct config *c, char *why)
         strcmp(c->log, "none") != 0) {
         snprintf(why, CONFIG_WHY_MAX,
                  "log: say text, json or none, not \"%.64s\"", c->log);
+        return false;
+    }
+    if (!parse_transport(c->transport, &c->transport_code)) {
+        snprintf(why, CONFIG_WHY_MAX,
+                 "transport: say tcp, udp or auto, not \"%.64s\"",
+                 c->transport);
         return false;
     }
     if (!parse_size(c->memory, &c->memory_bytes) ||

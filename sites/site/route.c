@@ -286,6 +286,9 @@ static void on_net(struct site *s, const struct net_effect *e)
     case NET_STRANGER:
         on_net_log(s, e);
         break;
+    case NET_PATH:
+        paths_offer(s, e);
+        break;
     }
 }
 

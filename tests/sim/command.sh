@@ -29,6 +29,9 @@ expect 2 "not understood: '0s'" run --for 0s
 expect 2 "not understood: '25h'" run --for 25h
 expect 2 "not understood: 'stormy'" run --preset stormy
 expect 2 "not understood: '65'" run --jobs 65
+expect 2 "not understood: 'sctp'" run --transport sctp
+expect 0 '^paths +up [1-9]' \
+    run --seeds 2 --preset calm --sites 3 --for 5s --transport udp
 expect 2 'say which run' replay
 expect 2 'say which run' replay 7
 expect 2 'say which run' replay 7@
