@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "chaos_site.h"
+#include "ground.h"
 #include "launch.h"
 #include "say.h"
 #include "table.h"
@@ -74,7 +75,7 @@ static void begin_one(struct held *h, size_t i)
         hurt_lose_state(s);
         break;
     case CHAOS_RESTART:
-        (void)hurt_leave(s, GRACE_NS);
+        (void)hurt_leave(&h->cluster, s, GRACE_NS);
         break;
     case CHAOS_PAUSE:
         (void)hurt_pause(s);
@@ -100,7 +101,7 @@ static void start_again(struct held *h, const struct site_files *site)
     }
     struct site_files *s = cluster_site(&now, site->name);
     if (s != NULL && !s->running && now.running > 0) {
-        (void)!launch_start(s);
+        (void)!launch_start(&now, s);
     }
     cluster_close(&now);
 }
@@ -118,7 +119,7 @@ static void end_one(struct held *h, size_t i)
         (void)hurt_resume(s);
         break;
     case CHAOS_TWIN:
-        hurt_twin_end(&h->twins[i]);
+        hurt_twin_end(&h->cluster, &h->twins[i]);
         break;
     case CHAOS_DISK_FULL:
         hurt_free_disk(s);
@@ -290,6 +291,21 @@ static enum exit_code begin_fault(struct held *h)
     return EXIT_DONE;
 }
 
+/* What needs the files of a site, or its door, from here. */
+static bool can_there(enum chaos_kind kind, const struct site_files *site)
+{
+    const bool files = kind == CHAOS_DISK_FULL || kind == CHAOS_LOSE_STATE;
+    const bool door = kind == CHAOS_TWIN || kind == CHAOS_STRANGER;
+    if (!(files && site->ground == &ground_qemu) &&
+        !(door && site->ground != &ground_host)) {
+        return true;
+    }
+    say_error("%s: not for %s, which is a %s site", chaos_word(kind),
+              site->name, site->ground->kind);
+    say_hint("kill, restart and pause are for all; links: motet link set");
+    return false;
+}
+
 static enum exit_code add_run(char **args, unsigned count)
 {
     struct held *h = calloc(1, sizeof *h);
@@ -299,7 +315,10 @@ static enum exit_code add_run(char **args, unsigned count)
         (code = cluster_choose(&h->cluster, false)) == EXIT_DONE) {
         for (unsigned i = 1; i < count && code == EXIT_DONE; i++) {
             h->sites[h->count++] = cluster_site_told(&h->cluster, args[i]);
-            code = h->sites[h->count - 1] == NULL ? EXIT_MISSING : EXIT_DONE;
+            const struct site_files *s = h->sites[h->count - 1];
+            code = s == NULL                ? EXIT_MISSING
+                   : !can_there(h->kind, s) ? EXIT_USAGE
+                                            : EXIT_DONE;
         }
         if (code == EXIT_DONE) {
             code = begin_fault(h);

@@ -190,7 +190,11 @@ bool actors_take(struct site *s, const struct nuc_effect *e)
     if (a == NULL) {
         return false;
     }
-    memcpy(ring_push(frozen(s, a) ? &a->deferred : &s->events), e, sizeof *e);
+    /* Whose a port is it hears before its timers: they may use it. */
+    const bool first =
+        e->kind == NUC_PORT_MOVED || e->kind == NUC_PORT_ADOPTED;
+    memcpy(ring_push(first || frozen(s, a) ? &a->deferred : &s->events), e,
+           sizeof *e);
     return true;
 }
 
