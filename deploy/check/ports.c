@@ -78,6 +78,9 @@ static void own(struct check *c, const struct check_event *e, uint64_t epoch)
     p->paused_before_ns = s->paused_ns;
     p->frozen = false;
     p->frozen_ns = c->now_ns;
+    if (epoch == 0 && !p->live && p->home != NULL) {
+        return; /* it has ended: only those who wait for it go on */
+    }
     if (epoch == 0 || (again && epoch == p->epoch)) {
         epoch = p->epoch;
     } else if (epoch <= p->epoch) {

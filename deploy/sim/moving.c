@@ -152,6 +152,7 @@ void moving_adopted(struct motet_self *self, struct worker *k,
 {
     struct check_event e = worker_event(k, CHECK_OWNER, event->port);
     worker_feed(k, &e);
+    owners_set(k->work, event->port, k->ui);
     for (uint32_t i = 0; i < PORTS_MAX; i++) {
         if (motet_ui_equal(k->port[i].ui, event->port)) {
             return; /* came along with the worker */
@@ -214,6 +215,7 @@ void moving_arrived(struct motet_self *self, struct worker *k)
             k->node = &w->node[i];
         }
     }
+    owners_follow(k->work, k->ui, ui, k->node);
     k->ui = ui;
     struct check_event e = worker_event(k, CHECK_UI_ISSUED, ui);
     worker_feed(k, &e);

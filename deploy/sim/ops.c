@@ -67,7 +67,12 @@ void ops_open_port(struct motet_self *self, struct worker *k, uint32_t index)
     const struct check_event e = worker_event(k, CHECK_PORT_BEGIN, cap.ui);
     worker_feed(k, &e);
     work->spot[work->spots++ % SPOTS] = (struct spot){
-        .ui = cap.ui, .node = k->node, .life = k->node->life, .live = true};
+        .ui = cap.ui,
+        .node = k->node,
+        .life = k->node->life,
+        .live = true,
+        .owner = k->ui,
+    };
 }
 
 void ops_forget_spot(struct work *work, struct motet_ui ui)

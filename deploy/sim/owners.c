@@ -95,15 +95,36 @@ static void tell(struct node *n, enum check_what what, struct motet_ui port)
     world_tell(n->world, &e);
 }
 
-/* Its other ports hear and say nothing either. */
-static void freeze(struct work *k, struct node *n, struct motet_ui port)
+void owners_set(struct work *k, struct motet_ui port, struct motet_ui actor)
 {
-    const struct motet_ui actor = actor_of(n, port);
+    for (uint32_t i = 0; i < SPOTS && i < k->spots; i++) {
+        if (motet_ui_equal(k->spot[i].ui, port)) {
+            k->spot[i].owner = actor;
+        }
+    }
+}
+
+void owners_follow(struct work *k, struct motet_ui from, struct motet_ui to,
+                   struct node *node)
+{
     for (uint32_t i = 0; i < SPOTS && i < k->spots; i++) {
         struct spot *s = &k->spot[i];
-        if (s->live && s->node == n && s->life == n->life && !s->idle &&
-            !ui_is_zero(actor) &&
-            motet_ui_equal(actor_of(n, s->ui), actor)) {
+        if (motet_ui_equal(s->owner, from)) {
+            s->owner = to;
+            s->node = node;
+            s->life = node->life;
+        }
+    }
+}
+
+/* What else it has hears and says nothing either, nor does it hear of what its
+ * ended ports have sent. */
+static void freeze(struct work *k, struct node *n, struct motet_ui actor)
+{
+    for (uint32_t i = 0; i < SPOTS && i < k->spots; i++) {
+        struct spot *s = &k->spot[i];
+        if (s->node == n && s->life == n->life && !s->idle &&
+            !ui_is_zero(actor) && motet_ui_equal(s->owner, actor)) {
             s->idle = true;
             n->idle = true;
             tell(n, CHECK_FROZEN, s->ui);
@@ -115,15 +136,23 @@ void work_port(struct work *k, struct node *n, struct motet_ui port,
                enum check_what what)
 {
     if (what == CHECK_FROZEN) {
-        freeze(k, n, port);
+        freeze(k, n, actor_of(n, port));
         return;
     }
     for (uint32_t i = 0; i < SPOTS && i < k->spots; i++) {
         struct spot *s = &k->spot[i];
+        if (what == CHECK_PORT_END && motet_ui_equal(s->ui, port)) {
+            s->live = false;
+        }
         if (what == CHECK_OWNER && motet_ui_equal(s->ui, port)) {
-            s->idle = s->idle && s->node == n;
             s->node = n;
             s->life = n->life;
+            s->owner = actor_of(n, port);
+            s->idle = nucleus_actor_frozen(site_nucleus(n->site), s->owner);
+            if (s->idle) { /* its new actor does not hear of it yet */
+                n->idle = true;
+                tell(n, CHECK_FROZEN, port);
+            }
         }
     }
 }
@@ -136,14 +165,12 @@ void work_thaw(struct work *k, struct node *n)
         if (!s->idle || s->node != n) {
             continue;
         }
-        const struct motet_ui actor = actor_of(n, s->ui);
-        if (!ui_is_zero(actor) &&
-            nucleus_actor_frozen(site_nucleus(n->site), actor)) {
+        if (nucleus_actor_frozen(site_nucleus(n->site), s->owner)) {
             left = true;
             continue;
         }
         s->idle = false;
-        if (!ui_is_zero(actor)) {
+        if (!s->live || !ui_is_zero(actor_of(n, s->ui))) {
             tell(n, CHECK_OWNER, s->ui);
         }
     }

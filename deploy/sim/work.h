@@ -27,6 +27,7 @@ struct spot {
     struct node *node;
     uint32_t life;
     bool live;
+    struct motet_ui owner;
     bool idle; /* its actor stands still: one of its ports moves */
 };
 
@@ -154,6 +155,12 @@ void moving_stop(struct worker *k);
 size_t moving_save(const void *state, void *out, size_t size);
 bool moving_restore(void *state, const void *in, size_t size);
 
+/* owners.c */
+/** The port is that actor's. */
+void owners_set(struct work *k, struct motet_ui port, struct motet_ui actor);
+/** An actor has moved, with what it has. */
+void owners_follow(struct work *k, struct motet_ui from, struct motet_ui to,
+                   struct node *node);
 /** P5: no port lives on two sites. `last`: and each that should live does, and
  * none is half-way (P6). */
 void moving_inspect(struct world *w, bool last);

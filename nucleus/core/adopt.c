@@ -77,7 +77,6 @@ static enum motet_err take_port(struct nucleus *n, const struct nuc_in *in)
     s->key = it->key;
     list_append(&n->ports, &p->node);
     list_append(&a->ports, &p->of_actor);
-    a->frozen++;
     trace(n, TRACE_PORT_NEW, 2, p->ui.lo, a->ui.lo);
     return MOTET_OK;
 }

@@ -240,13 +240,14 @@ static uint64_t cut(const struct port *p)
 /* It is owned here: whatever was put off is due. */
 static void thaw(struct nucleus *n, struct port *p)
 {
+    const bool embryo = p->embryo; /* its actor goes on meanwhile */
     p->frozen = false;
     p->embryo = false;
     if (p->actor == NULL) {
         port_end(n, p, (enum motet_news)p->news, true);
         return;
     }
-    p->actor->frozen--;
+    p->actor->frozen -= embryo ? 0 : 1;
     CHECK(!p->enabled || queue_rank(p));
     if (p->side != NULL) {
         look_at_bonds(n, p->side);
@@ -306,7 +307,7 @@ static void shed(struct nucleus *n, struct port *p)
 {
     p->frozen = false;
     p->moved = true;
-    if (p->actor != NULL) {
+    if (p->actor != NULL && !p->embryo) {
         p->actor->frozen--;
     }
     port_end(n, p, MOTET_NEWS_CLOSED, true);

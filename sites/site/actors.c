@@ -198,10 +198,9 @@ bool actors_take(struct site *s, const struct nuc_effect *e)
     return true;
 }
 
-void actors_forget(struct motet_self *a, struct motet_ui port, uint64_t watch)
+static void forget(const struct ring *r, const struct motet_self *a,
+                   struct motet_ui port, uint64_t watch)
 {
-    const struct ring *r = &a->site->events;
-
     for (uint32_t i = 0; i < r->count; i++) {
         struct actor_event *event = ring_at(r, i);
         const struct nuc_effect *e = &event->e;
@@ -212,6 +211,12 @@ void actors_forget(struct motet_self *a, struct motet_ui port, uint64_t watch)
             event->e.actor = (struct motet_ui){0, 0}; /* of nobody */
         }
     }
+}
+
+void actors_forget(struct motet_self *a, struct motet_ui port, uint64_t watch)
+{
+    forget(&a->site->events, a, port, watch);
+    forget(&a->deferred, a, port, watch);
 }
 
 static struct motet_view view_of(const struct nuc_effect *e)

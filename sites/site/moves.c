@@ -362,12 +362,23 @@ static void log_port(struct site *s, const struct mig_port *p,
     *l = (struct site_log){.kind = kind, .value = epoch, .port = p->ui};
 }
 
+/* Its actor may have ended meanwhile: then it ends as it thaws. */
+static void log_here(struct site *s, const struct mig_port *p, uint64_t epoch)
+{
+    struct nuc_out out;
+    struct nuc_in in = {
+        .kind = NUC_PORT_INFO, .now_ns = s->now_ns, .port = p->ui};
+    const bool lives = nucleus_step(s->nucleus, &in, &out) == MOTET_OK;
+
+    log_port(s, p, lives ? SITE_LOG_PORT_HERE : SITE_LOG_PORT_AWAY, epoch);
+}
+
 static void thaw_first(struct site *s, const struct move *m, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
-        log_port(s, &m->ports[i], SITE_LOG_PORT_HERE, m->ports[i].epoch);
         net_port(s, NET_IN_HERE, m->ports[i].ui, m->ports[i].epoch);
         nuc_port(s, NUC_PORT_THAW, m->ports[i].ui, false);
+        log_here(s, &m->ports[i], m->ports[i].epoch);
     }
 }
 
@@ -618,8 +629,8 @@ static void on_thaw(struct site *s, const struct mig_effect *e)
     for (uint32_t i = 0; i < e->count; i++) {
         const struct mig_port *p = &e->ports[i];
         net_port(s, NET_IN_HERE, p->ui, p->epoch + e->epoch_plus);
-        log_port(s, p, SITE_LOG_PORT_HERE, p->epoch + e->epoch_plus);
         nuc_port(s, NUC_PORT_THAW, p->ui, false);
+        log_here(s, p, p->epoch + e->epoch_plus);
     }
     if (m != NULL) {
         actors_thaw(s, m->self);
@@ -686,8 +697,8 @@ static void on_activate(struct site *s, const struct mig_effect *e)
     for (uint32_t i = 0; i < e->count; i++) {
         const struct mig_port *p = &e->ports[i];
         net_port(s, NET_IN_HERE, p->ui, p->epoch + e->epoch_plus);
-        log_port(s, p, SITE_LOG_PORT_HERE, p->epoch + e->epoch_plus);
         nuc_port(s, NUC_PORT_ACTIVATE, p->ui, false);
+        log_here(s, p, p->epoch + e->epoch_plus);
         records_here(s, p->ui, p->epoch + e->epoch_plus);
     }
     CHECK(a != NULL);
