@@ -17,6 +17,7 @@ enum field {
     F_ATTR,
     F_TIMEOUT,
     F_WAIT,
+    F_ON,
     F_HELD,
     F_OF,
     F_WATCH,
@@ -70,6 +71,7 @@ static const struct shape shapes[ATTACH_OP_COUNT] = {
     [ATTACH_WATCH]        = {"WATCH", ATTACH_CLIENT, 0, {F_PORT, F_SUBJECT}},
     [ATTACH_UNWATCH]      = {"UNWATCH", ATTACH_CLIENT, 0, {F_WATCH}},
     [ATTACH_ACTOR_FIND]   = {"ACTOR_FIND", ATTACH_CLIENT, 0, {F_NAME}},
+    [ATTACH_ADOPTS]       = {"ADOPTS", ATTACH_CLIENT, 0, {F_ON}},
 
     [ATTACH_RESULT]       = {"RESULT", ATTACH_SITE, 0, {F_ANSWERS, F_ERR}},
     [ATTACH_SENT]         = {"SENT", ATTACH_SITE, 0, {F_ERR}},
@@ -82,6 +84,9 @@ static const struct shape shapes[ATTACH_OP_COUNT] = {
     [ATTACH_CANCELLED]    = {"CANCELLED", ATTACH_SITE, EVENT, {F_HELD, F_PORT}},
     [ATTACH_PORT_GONE]    = {"PORT_GONE", ATTACH_SITE, EVENT, {F_PORT}},
     [ATTACH_GONE]         = {"GONE", ATTACH_SITE, EVENT, {F_ERR}},
+    [ATTACH_PORT_ADOPTED] = {"PORT_ADOPTED", ATTACH_SITE, EVENT, {F_CAP, F_ATTR, F_SEQ}},
+    [ATTACH_PORT_MOVED]   = {"PORT_MOVED", ATTACH_SITE, EVENT, {F_PORT}},
+    [ATTACH_FROZEN]       = {"FROZEN", ATTACH_SITE, EVENT, {F_ON}},
 };
 
 /* What RESULT carries besides, when err is MOTET_OK. */
@@ -265,6 +270,8 @@ static void put_field(struct writer *w, const struct attach_frame *f,
         write_u32(w, timeout_word(f->timeout_ms));
     } else if (field == F_WAIT) {
         write_u8(w, f->wait);
+    } else if (field == F_ON) {
+        write_u8(w, f->on);
     } else {
         CHECK(put_compound(w, f, field));
     }
@@ -477,6 +484,8 @@ static bool get_field(struct reader *r, struct attach_frame *f,
         return get_timeout(r, &f->timeout_ms);
     } else if (field == F_WAIT) {
         return get_bool(r, &f->wait);
+    } else if (field == F_ON) {
+        return get_bool(r, &f->on);
     } else {
         return get_compound(r, f, field);
     }

@@ -35,7 +35,7 @@
  * nothing that it did not check. */
 
 enum {
-    ATTACH_VERSION = 1,
+    ATTACH_VERSION = 2,
     ATTACH_HEADER_BYTES = 16,
     ATTACH_PACKET_MAX = 65536, /* bytes of one packet */
     ATTACH_FIELDS_MAX = 4096,  /* bytes of the fields of one frame, at most */
@@ -69,18 +69,24 @@ enum attach_op {
     ATTACH_WATCH,        /* port, subject -> RESULT watch */
     ATTACH_UNWATCH,      /* watch -> RESULT */
     ATTACH_ACTOR_FIND,   /* name -> RESULT target */
+    ATTACH_ADOPTS,       /* on: ports may move to this actor -> RESULT */
 
     /* From the site. */
-    ATTACH_RESULT = 64, /* op it answers, err, and its results if err is OK */
-    ATTACH_SENT,        /* err */
-    ATTACH_CALL_DONE,   /* err, source, payload */
-    ATTACH_DELIVER,     /* port source target pi held seq remaining_ms news
-                         * watch subject payload */
-    ATTACH_RECEIVE_END, /* err */
-    ATTACH_ROOM,        /* port, target */
-    ATTACH_CANCELLED,   /* held, port */
-    ATTACH_PORT_GONE,   /* port */
-    ATTACH_GONE,        /* err: the site ends this attachment */
+    ATTACH_RESULT = 64,  /* op it answers, err, and its results if err is OK */
+    ATTACH_SENT,         /* err */
+    ATTACH_CALL_DONE,    /* err, source, payload */
+    ATTACH_DELIVER,      /* port source target pi held seq remaining_ms news
+                          * watch subject payload */
+    ATTACH_RECEIVE_END,  /* err */
+    ATTACH_ROOM,         /* port, target */
+    ATTACH_CANCELLED,    /* held, port */
+    ATTACH_PORT_GONE,    /* port */
+    ATTACH_GONE,         /* err: the site ends this attachment */
+    ATTACH_PORT_ADOPTED, /* cap, attr, seq: a port has moved to this actor */
+    ATTACH_PORT_MOVED,   /* port: another owns it. What was begun from it was
+                          * answered before, with MAYBE_MOVED */
+    ATTACH_FROZEN,       /* on: a port moves, and until this comes with `on`
+                          * false the site reads nothing of this client */
     ATTACH_OP_COUNT
 };
 
@@ -120,6 +126,7 @@ struct attach_frame {
     uint32_t queue_bytes_max;
     int64_t timeout_ms; /* -1 or 0 .. ATTACH_TIMEOUT_MAX_MS */
     bool wait;
+    bool on;
     uint64_t held;
     uint64_t of;
     uint64_t watch;

@@ -330,6 +330,9 @@ bool accept_data(struct netmgr *n, struct peer *p, struct conn *c,
         return true;
     }
     rflow_touch(n, r);
+    if (r->gone == 0 && !r->sure && place_elsewhere(n, locate(n, r->dst))) {
+        r->gone = r->returning ? MOTET_E_MAYBE_LOST : MOTET_E_NO_PORT;
+    }
     if (r->gone != 0 || d->round != r->round) {
         if (c->datagram || r->gone != 0) {
             ack_due(n, r, ACK_NOW); /* the answer may have been lost */

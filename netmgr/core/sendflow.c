@@ -367,6 +367,9 @@ static enum motet_err flow_for(struct netmgr *n, const struct net_in *in,
         return place_dead(f->peer, f->incarnation) ? MOTET_E_SITE_DEAD
                                                    : MOTET_OK;
     }
+    if (place_elsewhere(n, locate(n, in->src))) {
+        return MOTET_E_NO_PORT; /* the numbers of its flows are made there */
+    }
     const struct place where = locate(n, in->dst);
     struct peer *p = n->self;
     if (where.site != n->site) {

@@ -17,6 +17,11 @@ static bool tell(struct motet *m, enum motet_event_kind kind,
     r->event.port = f->port;
     r->event.dest = f->target;
     r->event.held = f->held;
+    r->event.seq = f->seq;
+    r->event.cap = f->cap;
+    if (kind == MOTET_EVENT_PORT_ADOPTED) {
+        r->event.port = f->cap.ui;
+    }
     request_tell(m, r, kind, MOTET_OK);
     return true;
 }
@@ -37,6 +42,7 @@ static void finish(struct motet *m, struct request *r,
     request_remove(m, r);
     r->done = true;
     r->result = *f;
+    r->result.err = moved_err(m, r, f->err);
 }
 
 static bool on_result(struct motet *m, const struct attach_frame *f)
@@ -62,7 +68,7 @@ static bool on_sent(struct motet *m, const struct attach_frame *f)
     }
     finish(m, r, f);
     if (r->async) {
-        request_tell(m, r, MOTET_EVENT_SENT, f->err);
+        request_tell(m, r, MOTET_EVENT_SENT, r->result.err);
     }
     return true;
 }
@@ -138,7 +144,7 @@ static bool on_call_done(struct motet *m, const struct attach_frame *f,
         r->letter = NULL;
     }
     if (r->async) {
-        request_tell(m, r, MOTET_EVENT_CALL_DONE, f->err);
+        request_tell(m, r, MOTET_EVENT_CALL_DONE, r->result.err);
     }
     return true;
 }
@@ -156,7 +162,8 @@ static bool on_deliver(struct motet *m, const struct attach_frame *f,
         request_remove(m, r);
         request_free(m, r);
     }
-    if (port_find(m, letter->port) == NULL) { /* deleted meanwhile */
+    letter->on = port_find(m, letter->port);
+    if (letter->on == NULL) { /* deleted meanwhile */
         list_append(&m->orphans, &letter->link);
         return true;
     }
@@ -215,6 +222,16 @@ static bool take_frame(struct motet *m, const struct attach_frame *f)
     }
     if (f->op == ATTACH_PORT_GONE) {
         return tell(m, MOTET_EVENT_PORT_GONE, f);
+    }
+    if (f->op == ATTACH_PORT_ADOPTED) {
+        return port_adopted(m, f) && tell(m, MOTET_EVENT_PORT_ADOPTED, f);
+    }
+    if (f->op == ATTACH_PORT_MOVED) {
+        return port_moved(m, f) && tell(m, MOTET_EVENT_PORT_MOVED, f);
+    }
+    if (f->op == ATTACH_FROZEN) {
+        m->frozen = f->on;
+        return true;
     }
     return on_gone(m, f);
 }

@@ -32,6 +32,7 @@ static enum motet_err call_and_wait(struct motet *m, struct attach_frame *f,
         return MOTET_E_NO_MEMORY;
     }
     const uint64_t by_ns = done_by(f->timeout_ms);
+    r->port = f->port;
     f->id = r->id;
     enum motet_err err = stream_write(m, f, parts, 2, by_ns);
     const bool written = err == MOTET_OK;
@@ -60,6 +61,9 @@ enum motet_err motet_call_from(struct motet_port *from, struct motet_dest to,
     struct motet *m = from->motet;
     struct attach_frame f = call_frame(from, &to, timeout_ms);
     enum motet_err err = out_parts(m, &out, parts, &f);
+    if (err == MOTET_OK && from->moved) {
+        err = MOTET_E_MOVED;
+    }
     if (err == MOTET_OK) {
         err = call_and_wait(m, &f, parts, &r);
     }
@@ -99,10 +103,14 @@ enum motet_err motet_call_start(struct motet_port *from, struct motet_dest to,
     if (err != MOTET_OK || m->lost) {
         return err != MOTET_OK ? err : MOTET_E_DETACHED;
     }
+    if (from->moved) {
+        return MOTET_E_MOVED;
+    }
     struct request *r = request_new(m, ATTACH_CALL);
     if (r == NULL) {
         return MOTET_E_NO_MEMORY;
     }
+    r->port = f.port;
     r->event.port = f.port;
     r->event.dest = to.target;
     r->event.token = token;

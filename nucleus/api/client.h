@@ -18,6 +18,8 @@
  *   stream.c    packets in and out, the loss of the site
  *   arrive.c    frames of the site -> letters, results, events
  *   request.c   requests and their answers
+ *   moved.c     ports that move to or from here
+ *   migrate.c   moving them: calls to control ports
  *   port.c group.c send.c receive.c reply.c call.c event.c loop.c
  *               the public functions */
 
@@ -33,7 +35,8 @@ enum {
 /* A message that came in. */
 struct letter {
     struct list link;
-    uint64_t memory; /* names it towards the program; never reused */
+    struct motet_port *on; /* NULL: deleted since, or a reply */
+    uint64_t memory;       /* names it towards the program; never reused */
     uint64_t arrived_ns;
     struct motet_ui port;
     struct motet_ui source;
@@ -60,7 +63,7 @@ struct request {
     struct attach_frame result; /* of a synchronous one; its members point into
                                  * the last packet */
     struct letter *letter;      /* the reply of a call */
-    struct motet_ui port;       /* RECEIVE: 0 = any */
+    struct motet_ui port;       /* RECEIVE: 0 = any; SEND, CALL: from which */
     bool prefetch;              /* RECEIVE */
     struct motet_event event;   /* of an asynchronous one */
     struct motet_view view;
@@ -71,6 +74,7 @@ struct motet_port {
     struct motet *motet;
     struct motet_cap cap;
     bool enabled;
+    bool moved; /* another owns it: only what came before is here */
     uint8_t priority;
     uint32_t queue_msgs_max;
     uint32_t queue_bytes_max;
@@ -80,6 +84,9 @@ struct motet_port {
 struct motet {
     int fd;
     bool lost;
+    bool any_moved; /* a port has left, ever */
+    bool frozen;  /* the site does not listen: a port moves */
+    bool patient; /* what is written now waits for that */
     struct mem mem;
     struct motet_ui actor;
     struct motet_ui site;
@@ -150,6 +157,13 @@ MUST_USE enum motet_err stream_write(struct motet *m,
                                      const struct motet_bytes *parts,
                                      size_t count, uint64_t by_ns);
 
+/** Likewise for what the site takes in at once, if it listens. Not written: the
+ * site is lost. @return DETACHED */
+MUST_USE enum motet_err stream_say(struct motet *m,
+                                   const struct attach_frame *f,
+                                   const struct motet_bytes *parts,
+                                   size_t count);
+
 /** Waits for at most one packet and takes it in.
  * @return TIMEOUT, DETACHED */
 MUST_USE enum motet_err stream_read(struct motet *m, uint64_t by_ns);
@@ -192,10 +206,16 @@ MUST_USE enum motet_err request_ask(struct motet *m, struct attach_frame *f,
 
 /** Brings the outstanding receives to what motet_prefetch() asked for. */
 enum motet_err receive_top_up(struct motet *m);
+/** A port has come, or gone. @return false: no memory, or nonsense */
+MUST_USE bool port_adopted(struct motet *m, const struct attach_frame *f);
+MUST_USE bool port_moved(struct motet *m, const struct attach_frame *f);
+/** `err`, or MOVED where that is what it means. */
+enum motet_err moved_err(const struct motet *m, const struct request *r,
+                         enum motet_err err);
 /** Declines the orphans: calls among them were not executed. */
 void receive_decline(struct motet *m);
 /** Makes orphans of what has come for a port. */
-void receive_forget(struct motet *m, struct motet_ui port);
+void receive_forget(struct motet *m, struct motet_port *port);
 /** The descriptor shows whether letters or events wait. */
 void loop_signal(struct motet *m);
 

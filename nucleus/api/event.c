@@ -5,8 +5,8 @@ enum motet_err motet_watch(struct motet_port *port, struct motet_ui subject,
 {
     struct request r;
     struct attach_frame f = {.op = ATTACH_WATCH, .subject = subject};
-    if (port == NULL) {
-        return MOTET_E_INVALID;
+    if (port == NULL || port->moved) {
+        return port == NULL ? MOTET_E_INVALID : MOTET_E_MOVED;
     }
     f.port = port->cap.ui;
     const enum motet_err err = request_ask(port->motet, &f, &r);

@@ -27,6 +27,9 @@ static enum motet_err change(struct motet_port *port, enum attach_op op,
     if (port == NULL || group == NULL) {
         return MOTET_E_INVALID;
     }
+    if (port->moved) {
+        return MOTET_E_MOVED;
+    }
     f.port = port->cap.ui;
     f.cap = *group;
     return request_ask(port->motet, &f, &r);

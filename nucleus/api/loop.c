@@ -14,8 +14,7 @@ static bool waiting(const struct motet *m)
     }
     list_foreach (it, &m->inbox) {
         const struct letter *l = LIST_ENTRY(it, struct letter, link);
-        const struct motet_port *port = port_find(m, l->port);
-        if (port != NULL && port->enabled) {
+        if (l->on->enabled) {
             return true;
         }
     }

@@ -108,16 +108,19 @@ void motet_port_delete(struct motet_port *port)
     struct request r;
     struct attach_frame f = {.op = ATTACH_PORT_END, .port = port->cap.ui};
     /* While the site still knows the calls among them. */
-    receive_forget(m, port->cap.ui);
-    /* An error says that it has ended before. */
-    const enum motet_err err = request_ask(m, &f, &r);
+    receive_forget(m, port);
+    /* It may be another's now: then that one keeps it. An error says that it
+     * has ended before, or moved just now. */
+    const enum motet_err err = port->moved ? MOTET_OK : request_ask(m, &f, &r);
     (void)err;
     if (m->own == port) {
         m->own = NULL;
     }
-    (void)map_remove(&m->by_ui, port->cap.ui.hi, port->cap.ui.lo);
+    if (port_find(m, port->cap.ui) == port) {
+        (void)map_remove(&m->by_ui, port->cap.ui.hi, port->cap.ui.lo);
+    }
     list_remove(&port->link);
-    receive_forget(m, port->cap.ui);
+    receive_forget(m, port);
     mem_free(&m->mem, port, sizeof *port);
 }
 
@@ -126,8 +129,8 @@ static enum motet_err port_set(struct motet_port *port, bool enabled,
 {
     struct request r;
     struct attach_frame f = {.op = ATTACH_PORT_SET};
-    if (port == NULL) {
-        return MOTET_E_INVALID;
+    if (port == NULL || port->moved) {
+        return port == NULL ? MOTET_E_INVALID : MOTET_E_MOVED;
     }
     struct motet_port wanted = *port;
     wanted.enabled = enabled;
@@ -150,6 +153,11 @@ enum motet_err motet_port_enable(struct motet_port *port, uint8_t priority)
 enum motet_err motet_port_disable(struct motet_port *port)
 {
     return port_set(port, false, port != NULL ? port->priority : 0);
+}
+
+struct motet_port *motet_port_find(struct motet *m, struct motet_ui port)
+{
+    return m != NULL ? port_find(m, port) : NULL;
 }
 
 struct motet_ui motet_port_ui(const struct motet_port *port)

@@ -8,7 +8,7 @@ void letter_show(struct motet *m, struct letter *l, struct motet_msg *msg)
                 : l->held != 0 ? MOTET_MSG_CALL
                                : MOTET_MSG_MESSAGE,
         .motet = m,
-        .port = port_find(m, l->port),
+        .port = l->on,
         .source = l->source,
         .target = l->target,
         .pi = l->pi,
@@ -37,8 +37,7 @@ static struct letter *take(struct motet *m, const struct motet_port *port)
 {
     list_foreach (it, &m->inbox) {
         struct letter *l = LIST_ENTRY(it, struct letter, link);
-        const struct motet_port *on = port_find(m, l->port);
-        if (port != NULL ? on == port : on != NULL && on->enabled) {
+        if (port != NULL ? l->on == port : l->on->enabled) {
             list_remove(it);
             m->inbox_count--;
             return l;
@@ -47,11 +46,23 @@ static struct letter *take(struct motet *m, const struct motet_port *port)
     return NULL;
 }
 
-void receive_forget(struct motet *m, struct motet_ui port)
+static void forget_letter(struct letter *l, const struct motet_port *port)
 {
+    if (l != NULL && l->on == port) {
+        l->on = NULL;
+    }
+}
+
+void receive_forget(struct motet *m, struct motet_port *port)
+{
+    forget_letter(m->received, port);
+    list_foreach (it, &m->saved) {
+        forget_letter(LIST_ENTRY(it, struct letter, link), port);
+    }
     list_foreach (it, &m->inbox) {
         struct letter *l = LIST_ENTRY(it, struct letter, link);
-        if (motet_ui_equal(l->port, port)) {
+        if (l->on == port) {
+            l->on = NULL;
             list_remove(it);
             m->inbox_count--;
             list_append(&m->orphans, it);
@@ -69,9 +80,9 @@ void receive_decline(struct motet *m)
         const struct attach_frame f = {
             .op = ATTACH_REPLY, .id = l->held, .err = MOTET_E_CLOSED};
         list_remove(&l->link);
-        if (l->held != 0 && !m->lost &&
-            stream_write(m, &f, NULL, 0, after_ms(PATIENCE_MS)) != MOTET_OK) {
-            stream_lose(m);
+        if (l->held != 0 && !m->lost) {
+            const enum motet_err err = stream_say(m, &f, NULL, 0);
+            (void)err; /* lost: the site declines it */
         }
         letter_free(m, l);
     }
@@ -113,13 +124,7 @@ static enum motet_err ask(struct motet *m, const struct motet_port *port,
                                    .id = r->id,
                                    .port = r->port,
                                    .timeout_ms = timeout_ms};
-    const enum motet_err err =
-        stream_write(m, &f, NULL, 0, after_ms(PATIENCE_MS));
-    if (err != MOTET_OK) {
-        stream_lose(m); /* frees it */
-        return MOTET_E_DETACHED;
-    }
-    return MOTET_OK;
+    return stream_say(m, &f, NULL, 0); /* lost: it is freed */
 }
 
 enum motet_err receive_top_up(struct motet *m)
@@ -148,9 +153,8 @@ static void stop_prefetching(struct motet *m)
     }
     for (uint32_t i = 0; i < count && !m->lost; i++) {
         const struct attach_frame f = {.op = ATTACH_RECEIVE_STOP, .id = ids[i]};
-        if (stream_write(m, &f, NULL, 0, after_ms(PATIENCE_MS)) != MOTET_OK) {
-            stream_lose(m);
-        }
+        const enum motet_err err = stream_say(m, &f, NULL, 0);
+        (void)err; /* lost: the loop ends */
     }
 }
 
@@ -219,6 +223,9 @@ static enum motet_err wait_letter(struct motet *m, struct motet_port *port,
         *letter = take(m, port);
         if (*letter != NULL) {
             return MOTET_OK;
+        }
+        if (port != NULL && port->moved) {
+            return MOTET_E_MOVED;
         }
         if (m->lost) {
             return MOTET_E_DETACHED;

@@ -27,11 +27,7 @@ static enum motet_err answer(const struct motet_msg *msg,
     if (err != MOTET_OK || m->lost) {
         return err != MOTET_OK ? err : MOTET_E_DETACHED;
     }
-    err = stream_write(m, &f, parts, 2, after_ms(PATIENCE_MS));
-    if (err == MOTET_E_TIMEOUT) {
-        stream_lose(m);
-        err = MOTET_E_DETACHED;
-    }
+    err = stream_say(m, &f, parts, 2);
     loop_signal(m);
     return err;
 }

@@ -82,11 +82,18 @@ enum motet_err request_ask(struct motet *m, struct attach_frame *f,
     if (!request_add(m, r, f->op)) {
         return MOTET_E_NO_MEMORY;
     }
-    const uint64_t by_ns = after_ms(PATIENCE_MS);
+    if (f->op != ATTACH_PORT_INFO) { /* that is of anybody's */
+        r->port = f->port;
+    }
     f->id = r->id;
-    enum motet_err err = stream_write(m, f, NULL, 0, by_ns);
+    enum motet_err err = stream_say(m, f, NULL, 0);
+    uint64_t by_ns = after_ms(PATIENCE_MS);
     while (err == MOTET_OK && !r->done) {
         err = stream_read(m, by_ns);
+        if (err == MOTET_E_TIMEOUT && m->frozen) {
+            by_ns = after_ms(PATIENCE_MS);
+            err = MOTET_OK;
+        }
     }
     if (r->done) {
         return r->result.err;

@@ -104,9 +104,10 @@ static enum motet_err send_parts(struct motet_port *from,
     if (err != MOTET_OK) {
         return err;
     }
-    if (m->lost) {
-        return MOTET_E_DETACHED;
+    if (m->lost || from->moved) {
+        return m->lost ? MOTET_E_DETACHED : MOTET_E_MOVED;
     }
+    r.port = f->port;
     if (!request_add(m, &r, ATTACH_SEND)) {
         return MOTET_E_NO_MEMORY;
     }
@@ -180,10 +181,14 @@ enum motet_err motet_send_start(struct motet_port *from, struct motet_dest to,
     if (err != MOTET_OK || m->lost) {
         return err != MOTET_OK ? err : MOTET_E_DETACHED;
     }
+    if (from->moved) {
+        return MOTET_E_MOVED;
+    }
     struct request *r = request_new(m, ATTACH_SEND);
     if (r == NULL) {
         return MOTET_E_NO_MEMORY;
     }
+    r->port = f.port;
     r->event.port = f.port;
     r->event.dest = to.target;
     r->event.token = token;

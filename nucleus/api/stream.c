@@ -152,7 +152,9 @@ static enum motet_err send_packet(struct motet *m, struct iovec *iov,
         }
         if (errno == EAGAIN || errno == ENOBUFS) {
             const enum motet_err err = make_room(m, by_ns);
-            if (err != MOTET_OK) {
+            if (err == MOTET_E_TIMEOUT && m->patient && m->frozen) {
+                by_ns = after_ms(PATIENCE_MS);
+            } else if (err != MOTET_OK) {
                 return err;
             }
         } else if (errno != EINTR) {
@@ -238,4 +240,19 @@ enum motet_err stream_write(struct motet *m, const struct attach_frame *f,
         m->void_id = f->id;
     }
     return err;
+}
+
+enum motet_err stream_say(struct motet *m, const struct attach_frame *f,
+                          const struct motet_bytes *parts, size_t count)
+{
+    m->patient = true;
+    const enum motet_err err =
+        stream_write(m, f, parts, count, after_ms(PATIENCE_MS));
+    m->patient = false;
+    if (err != MOTET_OK) {
+        stream_lose(m);
+        loop_signal(m);
+        return MOTET_E_DETACHED;
+    }
+    return MOTET_OK;
 }

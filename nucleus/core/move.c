@@ -134,6 +134,20 @@ static bool globalize(struct nucleus *n, struct port *p)
     return true;
 }
 
+/* ---- What its actors are told ------------------------------------------- */
+
+/* How many watches it takes along. */
+static uint64_t watches_of(const struct port *p)
+{
+    uint64_t count = 0;
+    if (p->side != NULL) {
+        list_foreach (node, &p->side->watches) {
+            count++;
+        }
+    }
+    return count;
+}
+
 /* ---- Frozen, and not ----------------------------------------------------- */
 
 /* @return false: some are left, in a moment */
@@ -228,6 +242,15 @@ static void wake_parcels(struct nucleus *n, const struct port *p)
     }
 }
 
+static void tell_moved(struct nucleus *n, const struct port *p,
+                       const struct actor *from)
+{
+    struct nuc_effect *e = fx_put(&n->fx, NUC_PORT_MOVED);
+    e->actor = from->ui;
+    e->port = p->ui;
+    e->watch = watches_of(p);
+}
+
 /* The last message that was taken from it. */
 static uint64_t cut(const struct port *p)
 {
@@ -235,6 +258,16 @@ static uint64_t cut(const struct port *p)
     return first != NULL
                ? LIST_ENTRY(p->queue.next, struct parcel, node)->seq - 1
                : p->seq;
+}
+
+static void tell_adopted(struct nucleus *n, const struct port *p)
+{
+    struct nuc_effect *e = fx_put(&n->fx, NUC_PORT_ADOPTED);
+    e->actor = p->actor->ui;
+    e->port = p->ui;
+    e->key = port_key(n, p);
+    e->seq = cut(p);
+    e->watch = watches_of(p);
 }
 
 /* It is owned here: whatever was put off is due. */
@@ -291,11 +324,7 @@ enum motet_err move_activate(struct nucleus *n, const struct nuc_in *in,
         list_remove(node);
     }
     if (p->actor != NULL) {
-        struct nuc_effect *e = fx_put(&n->fx, NUC_PORT_ADOPTED);
-        e->actor = p->actor->ui;
-        e->port = p->ui;
-        e->key = port_key(n, p);
-        e->seq = cut(p);
+        tell_adopted(n, p);
     }
     thaw(n, p);
     return MOTET_OK;
@@ -322,9 +351,7 @@ enum motet_err move_drop(struct nucleus *n, const struct nuc_in *in,
         return MOTET_E_STATE;
     }
     if (p->actor != NULL) {
-        struct nuc_effect *e = fx_put(&n->fx, NUC_PORT_MOVED);
-        e->actor = p->actor->ui;
-        e->port = p->ui;
+        tell_moved(n, p, p->actor);
     }
     if (p->actor != NULL && p->side != NULL && !in->in) {
         list_foreach (node, &p->side->helds) {
@@ -511,14 +538,8 @@ enum motet_err move_give(struct nucleus *n, const struct nuc_in *in,
     if (!change_actor(p, to)) {
         return MOTET_E_NO_MEMORY;
     }
-    struct nuc_effect *e = fx_put(&n->fx, NUC_PORT_MOVED);
-    e->actor = from->ui;
-    e->port = p->ui;
-    e = fx_put(&n->fx, NUC_PORT_ADOPTED);
-    e->actor = to->ui;
-    e->port = p->ui;
-    e->key = port_key(n, p);
-    e->seq = cut(p);
+    tell_moved(n, p, from);
+    tell_adopted(n, p);
     queue_work(n, p);
     return MOTET_OK;
 }

@@ -260,9 +260,6 @@ static enum motet_err take_watch(struct nucleus *n, const struct nuc_in *in,
         return MOTET_E_SITE_DEAD;
     }
     struct port *p = port_get(n, in->dst);
-    if (p == NULL && port_away(n, in->dst)) {
-        return MOTET_E_NO_PORT; /* the network manager knows where it is */
-    }
     if (p == NULL && !port_ended(n, in->dst)) {
         return MOTET_E_NO_PORT;
     }
@@ -332,6 +329,9 @@ enum motet_err net_deliver(struct nucleus *n, const struct nuc_in *in,
         return MOTET_E_PROTOCOL;
     }
     struct port *to = port_get(n, in->dst);
+    if (to == NULL && port_away(n, in->dst)) {
+        return MOTET_E_NO_PORT; /* the network manager knows where it is */
+    }
     if (to != NULL && to->frozen) {
         to->starved = true;
         return MOTET_E_AGAIN;

@@ -210,9 +210,11 @@ enum nuc_effect_kind {
     NUC_ROOM,         /* actor, port, dst: after AGAIN */
     NUC_CANCELLED,    /* actor, port, held: its caller gave up; no reply owed */
     NUC_PORT_GONE,    /* actor, port: ended, not at its own request */
-    NUC_PORT_MOVED,   /* actor, port: it is owned by another now */
+    NUC_PORT_MOVED,   /* actor, port: it is owned by another now. watch: how
+                       * many watches it took along */
     NUC_PORT_ADOPTED, /* actor, port, key, seq: it is owned by this actor now;
-                       * what comes has a higher seq */
+                       * what comes has a higher seq. watch: how many of its
+                       * watches came along */
     NUC_TO_NET,       /* ticket, src, dst, msg, deadline_ns, wait, here: the
                        * destination is. ticket 0: no outcome wanted */
     NUC_NET_CANCEL,   /* ticket: settle it now, as void if that can be */
@@ -321,7 +323,8 @@ MUST_USE bool nucleus_image(const struct nucleus *n, struct motet_ui port,
 MUST_USE bool nucleus_image_parcel(const struct nucleus *n, uint64_t ticket,
                                    struct image_item *it);
 
-/** Whether a port of this actor is frozen: it must not be heard now. */
+/** Whether a port of this actor is moving away: it must not be heard now. One
+ * that comes does not count: the actor does not know it yet. */
 bool nucleus_actor_frozen(const struct nucleus *n, struct motet_ui actor);
 
 /** The actor after `after` (zero UI: the first) in order of creation.

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "attach_inside.h"
+#include "nucleus/base/ui.h"
 
 struct attach_limits attach_limits_default(void)
 {
@@ -64,6 +65,7 @@ static void handle_closed(struct attach *a)
         CHECK(a->closed);
         map_fini(&a->by_actor);
         map_fini(&a->by_call);
+        map_fini(&a->by_send);
         CHECK(a->mem.used_bytes == 0);
         free(a);
     }
@@ -86,6 +88,15 @@ void peer_call_free(struct attach_call *call)
     mem_free(&p->server->mem, call, sizeof *call);
 }
 
+void peer_send_free(struct attach_send *send)
+{
+    struct peer *p = send->peer;
+    (void)map_remove(&p->server->by_send, send->token, 0);
+    list_remove(&send->link);
+    p->send_count--;
+    mem_free(&p->server->mem, send, sizeof *send);
+}
+
 static void log_end(struct peer *p, const char *why)
 {
     char line[ATTACH_LOG_MAX];
@@ -104,6 +115,7 @@ static void peer_release(struct peer *p)
     buf_unref(p->data);
     p->data = NULL;
     ask_free_all(p);
+    peer_moves_free(p);
     list_foreach (it, &p->calls) {
         peer_call_free(LIST_ENTRY(it, struct attach_call, link));
     }
@@ -165,7 +177,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 void peer_poll(struct peer *p)
 {
     int wanted = p->blocked ? UV_WRITABLE : 0;
-    if (!peer_over(p) && !p->last) {
+    if (!peer_over(p) && !p->last && !list_linked(&p->frozen)) {
         wanted |= UV_READABLE;
     }
     if (wanted != p->polled && !p->ended) {
@@ -198,6 +210,7 @@ void attach_flush(struct attach *a)
     if (a == NULL || a->closed) {
         return;
     }
+    guests_look(a);
     const struct list *last = a->dirty.prev; /* newcomers wait a turn */
     while (!list_empty(&a->dirty)) {
         struct list *it = list_first(&a->dirty);
@@ -223,19 +236,22 @@ void attach_flush(struct attach *a)
 
 static void on_sent(struct peer *p, const struct nuc_effect *e)
 {
+    struct attach_send *send = map_get(&p->server->by_send, e->token, 0);
+    if (send == NULL || send->peer != p || !ui_equal(send->port, e->port)) {
+        return; /* begun by an earlier owner of the port: it was told */
+    }
     const struct attach_frame f = {
-        .op = ATTACH_SENT, .id = e->token, .err = e->err};
-    p->send_count -= p->send_count > 0;
+        .op = ATTACH_SENT, .id = send->id, .err = e->err};
+    peer_send_free(send);
     peer_push(p, &f, NULL);
 }
 
 static void on_call_done(struct peer *p, const struct nuc_effect *e)
 {
     struct attach_call *call = map_get(&p->server->by_call, e->call, 0);
-    if (call == NULL) {
-        return; /* there was no memory to remember it; the peer is doomed */
+    if (call == NULL || call->peer != p || !ui_equal(call->port, e->port)) {
+        return; /* begun by an earlier owner of the port: it was told */
     }
-    CHECK(call->peer == p);
     const bool reply = e->err == MOTET_OK;
     const struct attach_frame f = {
         .op = ATTACH_CALL_DONE,
@@ -284,6 +300,10 @@ void attach_effect(struct attach *a, const struct nuc_effect *e)
         on_sent(p, e);
     } else if (e->kind == NUC_CALL_DONE) {
         on_call_done(p, e);
+    } else if (e->kind == NUC_PORT_ADOPTED) {
+        guest_adopted(p, e);
+    } else if (e->kind == NUC_PORT_MOVED) {
+        guest_moved(p, e);
     } else {
         on_event(p, e);
     }
@@ -344,6 +364,7 @@ static enum motet_err admit(struct attach *a, int fd, pid_t pid,
     list_init(&p->out);
     list_init(&p->asks);
     list_init(&p->calls);
+    list_init(&p->sends);
     list_append(&a->peers, &p->link);
     a->peer_count++;
     a->handles++;
@@ -412,8 +433,15 @@ struct attach *attach_open(uv_loop_t *loop, const char *path,
     mem_init(&a->mem, a->limits.memory_bytes_max);
     map_init(&a->by_actor, &a->mem, uv_hrtime());
     map_init(&a->by_call, &a->mem, uv_hrtime());
+    map_init(&a->by_send, &a->mem, uv_hrtime());
+    if (uv_random(NULL, NULL, &a->last_token, sizeof a->last_token, 0, NULL) !=
+        0) {
+        a->last_token = uv_hrtime() << 20;
+    }
     list_init(&a->peers);
     list_init(&a->dirty);
+    list_init(&a->frozen);
+    list_init(&a->lates);
     open_handles(a);
     return a;
 }

@@ -83,6 +83,10 @@ static void take_packet(struct peer *p, size_t size)
 static bool read_packet(struct peer *p)
 {
     struct attach *a = p->server;
+    if (peer_frozen(p)) {
+        peer_freeze(p);
+        return false;
+    }
     const ssize_t size = recv(p->fd, a->in, sizeof a->in, MSG_DONTWAIT);
     if (size < 0 && errno == EINTR) {
         return true;
@@ -109,6 +113,10 @@ static bool read_packet(struct peer *p)
 void peer_read(struct peer *p)
 {
     unsigned packets = 0;
+    const struct site *site = peer_site(p);
+    if (site != NULL && site_moved(site)) {
+        return; /* it hears of that first; in the next turn of the loop */
+    }
     while (packets < ATTACH_READS_PER_TURN && !p->doomed && !peer_over(p) &&
            read_packet(p)) {
         packets++;

@@ -15,6 +15,7 @@
  *   attach_in.c       packets -> frames -> whole requests
  *   attach_ops.c      requests -> operations of the site
  *   attach_receive.c  outstanding receives, and their withdrawal
+ *   attach_moves.c    ports that come and go, and peers that are not heard
  *   attach_out.c      frames -> packets, as the peer reads them */
 
 enum {
@@ -45,8 +46,28 @@ struct ask {
 struct attach_call {
     struct list link;
     struct peer *peer;
+    struct motet_ui port;
     uint64_t id;   /* the client's */
     uint64_t call; /* the nucleus's */
+};
+
+/* A message whose outcome is not known yet. */
+struct attach_send {
+    struct list link;
+    struct peer *peer;
+    struct motet_ui port;
+    uint64_t id;    /* the client's */
+    uint64_t token; /* the nucleus's */
+};
+
+/* A reply that was said of a port while that was moving on. */
+struct attach_late {
+    struct list link;
+    struct peer *peer;
+    uint64_t held;
+    enum motet_err err;
+    uint8_t annex_bytes;
+    struct buf *data;
 };
 
 /* A frame on its way to the peer. */
@@ -89,6 +110,8 @@ struct peer {
 
     struct list asks;
     struct list calls;
+    struct list sends;
+    struct list frozen; /* linked while it is not heard */
     uint32_t ask_count;
     uint32_t call_count;
     uint32_t send_count;
@@ -118,6 +141,12 @@ struct attach {
     uint32_t peer_count;
     struct map by_actor;
     struct map by_call;
+    struct map by_send;
+    uint64_t last_token; /* counts from anywhere, so that no other site has
+                          * the same: an outcome travels with its port */
+    struct list frozen;  /* struct peer */
+    struct list lates;   /* struct attach_late */
+    uint32_t late_count;
     bool worked; /* the site has effects that nobody was told of */
     bool closed;
     uint8_t in[ATTACH_PACKET_MAX + 1];
@@ -147,8 +176,9 @@ void guest_dirty(struct peer *p);
 void peer_end(struct peer *p, enum motet_news news, const char *why);
 /** Polls for what is wanted now. */
 void peer_poll(struct peer *p);
-/** Lets go of a call. */
+/** Lets go of a call, of a message. */
 void peer_call_free(struct attach_call *call);
+void peer_send_free(struct attach_send *send);
 
 /* ---- attach_in.c -----------------------------------------------------------
  */
@@ -166,6 +196,28 @@ MUST_USE enum motet_err guest_op(struct peer *p, struct nuc_in *in,
 void peer_request(struct peer *p, const struct attach_frame *f,
                   struct buf *data, enum motet_err refused);
 uint64_t peer_deadline(int64_t timeout_ms);
+
+/** Says a reply to the nucleus; takes `data`. */
+enum motet_err reply_say(struct peer *p, uint64_t held, enum motet_err err,
+                         uint8_t annex_bytes, struct buf *data);
+
+/* ---- attach_moves.c --------------------------------------------------------
+ */
+
+/** Whether a peer must not be heard now: one of its ports is moving away. */
+bool peer_frozen(const struct peer *p);
+/** It is not read until it may be heard. */
+void peer_freeze(struct peer *p);
+/** Hears those again that may be heard, and says what is late. */
+void guests_look(struct attach *a);
+/** A reply that cannot be said yet; takes `data`. @return false: too many */
+MUST_USE bool reply_later(struct peer *p, uint64_t held, enum motet_err err,
+                          uint8_t annex_bytes, struct buf *data);
+/** Lets go of all of that. */
+void peer_moves_free(struct peer *p);
+/** NUC_PORT_ADOPTED and NUC_PORT_MOVED. */
+void guest_adopted(struct peer *p, const struct nuc_effect *e);
+void guest_moved(struct peer *p, const struct nuc_effect *e);
 
 /* ---- attach_receive.c ------------------------------------------------------
  */

@@ -88,6 +88,13 @@ static void on_bye(struct peer *p, const struct attach_frame *f)
     peer_end(p, MOTET_NEWS_CLOSED, NULL);
 }
 
+static void on_adopts(struct peer *p, const struct attach_frame *f)
+{
+    struct nuc_in in = {.kind = NUC_ACTOR_ADOPTS, .in = f->on};
+    struct nuc_out out;
+    answer(p, f, guest_op(p, &in, &out), NULL);
+}
+
 static void on_actor_find(struct peer *p, const struct attach_frame *f)
 {
     struct nuc_in in = {.kind = NUC_ACTOR_FIND, .name = f->name};
@@ -223,6 +230,27 @@ static struct msg message_of(const struct attach_frame *f, struct buf *data)
     return (struct msg){.annex_bytes = f->annex_bytes, .data = data};
 }
 
+/* Its outcome will follow. */
+static void remember(struct peer *p, const struct attach_frame *f,
+                     uint64_t token)
+{
+    struct attach *a = p->server;
+    struct attach_send *send = mem_alloc(&a->mem, sizeof *send);
+    if (send == NULL) {
+        peer_doom(p, "no memory left for its messages");
+        return;
+    }
+    send->peer = p;
+    send->port = f->port;
+    send->id = f->id;
+    send->token = token;
+    list_append(&p->sends, &send->link);
+    p->send_count++;
+    if (!map_put(&a->by_send, token, 0, send)) {
+        peer_doom(p, "no memory left for its messages");
+    }
+}
+
 static void on_send(struct peer *p, const struct attach_frame *f,
                     struct buf *data)
 {
@@ -231,7 +259,7 @@ static void on_send(struct peer *p, const struct attach_frame *f,
         .port = f->port,
         .dest = f->dest,
         .deadline_ns = peer_deadline(f->timeout_ms),
-        .token = f->id,
+        .token = ++p->server->last_token,
         .notify = NUC_NOTIFY_ALWAYS,
         .wait = f->wait,
         .msg = message_of(f, data),
@@ -247,7 +275,7 @@ static void on_send(struct peer *p, const struct attach_frame *f,
     if (err != MOTET_OK || out.settled) {
         tell(p, ATTACH_SENT, f->id, err);
     } else {
-        p->send_count++;
+        remember(p, f, in.token);
     }
 }
 
@@ -274,6 +302,7 @@ static enum motet_err call(struct peer *p, const struct attach_frame *f,
     }
     rec->peer = p;
     rec->id = f->id;
+    rec->port = f->port;
     rec->call = out.call;
     list_append(&p->calls, &rec->link);
     p->call_count++;
@@ -300,28 +329,58 @@ static void on_call(struct peer *p, const struct attach_frame *f,
     }
 }
 
-static void on_reply(struct peer *p, const struct attach_frame *f,
-                     struct buf *data, enum motet_err refused)
+static enum motet_err reply(struct peer *p, uint64_t held,
+                            enum motet_err status, uint8_t annex_bytes,
+                            struct buf *data)
 {
-    struct nuc_in in = {
-        .kind = NUC_REPLY, .held = f->id, .msg = message_of(f, data)};
     struct nuc_out out;
-    enum motet_err err = refused;
-    in.msg.status = (uint16_t)f->err;
-    if (refused == MOTET_OK) {
-        err = guest_op(p, &in, &out);
+    struct nuc_in in = {
+        .kind = NUC_REPLY,
+        .held = held,
+        .msg = {.status = (uint16_t)status,
+                .annex_bytes = annex_bytes,
+                .data = data},
+    };
+    const enum motet_err err = guest_op(p, &in, &out);
+    if (err == MOTET_OK && p->held_count > 0) {
+        p->held_count--;
+    }
+    return err;
+}
+
+/* The reply is lost here; that the request was executed is not. */
+static enum motet_err reply_lost(struct peer *p, uint64_t held)
+{
+    return reply(p, held, MOTET_E_MAYBE_LOST, 0, NULL);
+}
+
+enum motet_err reply_say(struct peer *p, uint64_t held, enum motet_err status,
+                         uint8_t annex_bytes, struct buf *data)
+{
+    const enum motet_err err = reply(p, held, status, annex_bytes, data);
+    if (err == MOTET_E_MOVING &&
+        reply_later(p, held, status, annex_bytes, data)) {
+        return MOTET_OK;
     }
     if (err != MOTET_OK) {
         buf_unref(data);
     }
-    if (err != MOTET_OK && err != MOTET_E_STATE && err != MOTET_E_PERMISSION) {
-        /* The reply is lost here; that the request was executed is not. */
-        in.msg = (struct msg){.status = MOTET_E_MAYBE_LOST};
-        err = guest_op(p, &in, &out);
+    return err != MOTET_OK && err != MOTET_E_STATE && err != MOTET_E_PERMISSION
+               ? reply_lost(p, held)
+               : err;
+}
+
+static void on_reply(struct peer *p, const struct attach_frame *f,
+                     struct buf *data, enum motet_err refused)
+{
+    enum motet_err err;
+    if (refused == MOTET_OK) {
+        err = reply_say(p, f->id, f->err, f->annex_bytes, data);
+    } else {
+        buf_unref(data);
+        err = reply_lost(p, f->id);
     }
-    if (err == MOTET_OK && p->held_count > 0) {
-        p->held_count--;
-    }
+    (void)err; /* STATE, PERMISSION: it owes no such reply */
 }
 
 static void on_forward(struct peer *p, const struct attach_frame *f)
@@ -399,6 +458,7 @@ static void (*const handlers[ATTACH_RESULT])(struct peer *,
     [ATTACH_WATCH] = on_watch,
     [ATTACH_UNWATCH] = on_unwatch,
     [ATTACH_ACTOR_FIND] = on_actor_find,
+    [ATTACH_ADOPTS] = on_adopts,
 };
 
 void peer_request(struct peer *p, const struct attach_frame *f,

@@ -492,6 +492,6 @@ bool actors_consent(struct site *s, struct motet_ui actor, struct motet_ui port)
     struct motet_self *a = actors_find(s, actor);
 
     return a == NULL ||
-           (!a->ending && a->table->on_adopt != NULL &&
+           (!a->ending && !a->frozen && a->table->on_adopt != NULL &&
             a->table->on_adopt(a, a->state, port));
 }

@@ -217,8 +217,11 @@ bool control_move(struct site *s, const struct motet_view *v,
 void control_abort(struct site *s, const struct motet_view *v,
                    const request_t *q, struct page *p)
 {
-    const enum motet_err err = is_operator(s, v) ? moves_cancel(s, q->move)
-                                                 : MOTET_E_PERMISSION;
+    const struct move_note *n = moves_find(s, q->move);
+    const bool own = n != NULL && !n->came && n->asked_by == v->pi.uid;
+    const enum motet_err err = own || is_operator(s, v)
+                                   ? moves_cancel(s, q->move)
+                                   : MOTET_E_PERMISSION;
     SET(&p->reply, err, (uint32_t)err);
 }
 

@@ -147,6 +147,7 @@ struct site {
 
     struct ring notes;        /* struct site_note */
     struct ring attached;     /* struct nuc_effect */
+    uint32_t attached_moved;  /* NUC_PORT_MOVED among them */
     struct site_note current; /* lent out by site_effect() */
     struct nuc_effect current_actor;
 

@@ -474,6 +474,23 @@ static bool may_come_good(enum motet_err err)
            err == MOTET_E_UNREACHABLE;
 }
 
+/* An actor may have made, adopted or ended ports since it was asked for. */
+static enum motet_err check_all(struct site *s, struct move *m)
+{
+    if (m->self == NULL) {
+        return check_ports(s, m);
+    }
+    const struct move_request q = {.actor = m->actor};
+    mem_free(&s->own, m->ports, m->count * sizeof *m->ports);
+    m->ports = NULL;
+    enum motet_err err = take_ports(s, &q, m);
+    m->note.ports = m->count;
+    if (err == MOTET_OK) {
+        err = check_ports(s, m);
+    }
+    return err == MOTET_E_MOVING ? MOTET_E_AGAIN : err; /* one is coming */
+}
+
 static void try_begin(struct site *s, struct move *m)
 {
     if (m->self != NULL && m->self->ending) {
@@ -481,7 +498,7 @@ static void try_begin(struct site *s, struct move *m)
         return;
     }
     const bool quiet = actors_quiet(s, m->actor);
-    const enum motet_err err = quiet ? check_ports(s, m) : MOTET_E_AGAIN;
+    const enum motet_err err = quiet ? check_all(s, m) : MOTET_E_AGAIN;
     const enum motet_err begun = err == MOTET_OK ? begin(s, m) : err;
     if (begun == MOTET_OK) {
         return;

@@ -413,6 +413,7 @@ static void to_actor(struct site *s, const struct nuc_effect *e)
         return;
     }
     if (!actors_take(s, e)) {
+        s->attached_moved += e->kind == NUC_PORT_MOVED;
         memcpy(ring_push(&s->attached), e, sizeof *e);
     }
 }

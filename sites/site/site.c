@@ -351,6 +351,7 @@ const struct site_effect *site_effect(struct site *s)
     item = ring_pop(&s->attached);
     if (item != NULL) {
         memcpy(&s->current_actor, item, sizeof s->current_actor);
+        s->attached_moved -= s->current_actor.kind == NUC_PORT_MOVED;
         n->e = (struct site_effect){.kind = SITE_ACTOR,
                                     .actor = &s->current_actor};
         return &n->e;
@@ -411,6 +412,11 @@ const struct site_config *site_config(const struct site *s)
 const struct nucleus *site_nucleus(const struct site *s)
 {
     return s->nucleus;
+}
+
+bool site_moved(const struct site *s)
+{
+    return s->attached_moved > 0;
 }
 
 const struct netmgr *site_netmgr(const struct site *s)

@@ -202,6 +202,8 @@ void *site_actor_state(struct site *s, const char *name);
 const struct site_config *site_config(const struct site *s);
 const struct nucleus *site_nucleus(const struct site *s);
 const struct netmgr *site_netmgr(const struct site *s);
+/** Whether an attached actor has not been told yet that a port of it moved. */
+bool site_moved(const struct site *s);
 const struct members *site_members(const struct site *s);
 const struct directory *site_directory(const struct site *s);
 const struct migration *site_migration(const struct site *s);

@@ -12,9 +12,9 @@ CLIENT, SITE = b"\0", b"\1"
 MORE, CONT, VOID = 1, 2, 4
 (HELLO, BYE, PORT_NEW, PORT_END, PORT_SET, PORT_INFO, GROUP_NEW, GROUP_INSERT,
  GROUP_REMOVE, GROUP_LIST, SEND, CALL, RECEIVE, RECEIVE_STOP, REPLY, FORWARD,
- CANCEL, WATCH, UNWATCH, ACTOR_FIND) = range(1, 21)
+ CANCEL, WATCH, UNWATCH, ACTOR_FIND, ADOPTS) = range(1, 22)
 (RESULT, SENT, CALL_DONE, DELIVER, RECEIVE_END, ROOM, CANCELLED, PORT_GONE,
- GONE) = range(64, 73)
+ GONE, PORT_ADOPTED, PORT_MOVED, FROZEN) = range(64, 76)
 FOREVER = 0xFFFFFFFF
 MAGIC = 0x7474616D
 
@@ -88,6 +88,7 @@ def requests():
         frame(WATCH, 11, ui(1) + ui(2)),
         frame(UNWATCH, 12, u64(3)),
         frame(ACTOR_FIND, 13, name(b"paris/echo")),
+        frame(ADOPTS, 17, b"\1"),
         frame(GROUP_REMOVE, 14, cap(1) + ui(2)),
         frame(PORT_END, 15, ui(1)),
         frame(BYE, 16),
@@ -137,9 +138,20 @@ def events():
     ])
 
 
+def moves():
+    return b"".join([
+        frame(FROZEN, 0, b"\1"),
+        frame(SENT, 3, u16(39)),
+        frame(PORT_MOVED, 0, ui(1)),
+        frame(FROZEN, 0, b"\0"),
+        frame(PORT_ADOPTED, 0, cap(1) + attr() + u64(12)),
+        frame(RESULT, 5, bytes([ADOPTS]) + u16(0)),
+    ])
+
+
 FILES = {
-    "hello": CLIENT + frame(HELLO, 1, u32(MAGIC) + u32(1) + name(b"")),
-    "named": CLIENT + frame(HELLO, 1, u32(MAGIC) + u32(1) + name(b"web")),
+    "hello": CLIENT + frame(HELLO, 1, u32(MAGIC) + u32(2) + name(b"")),
+    "named": CLIENT + frame(HELLO, 1, u32(MAGIC) + u32(2) + name(b"web")),
     "requests": CLIENT + requests(),
     "send": CLIENT + with_payload(SEND, 9, ui(1) + dest(2, 4) + u32(50) +
                                   b"\0", b"annex", b"body"),
@@ -150,6 +162,9 @@ FILES = {
     "delivery": SITE + delivery(5, 0) + delivery(0, 1),
     "call_done": SITE + with_payload(CALL_DONE, 8, u16(0) + ui(1), b"a", b"b"),
     "events": SITE + events(),
+    "moves": SITE + moves(),
+    "adopts": CLIENT + frame(ADOPTS, 2, b"\0"),
+    "adopts_bad": CLIENT + frame(ADOPTS, 2, b"\2"),
 }
 
 

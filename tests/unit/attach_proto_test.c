@@ -33,6 +33,7 @@ static struct attach_frame full(enum attach_op op)
         .queue_bytes_max = 27,
         .timeout_ms = 28,
         .wait = true,
+        .on = true,
         .held = 29,
         .of = 30,
         .watch = 31,
@@ -348,7 +349,7 @@ Test(attach_proto, every_op_comes_back)
         cr_expect_arr_eq(bytes, again, size, "%s", attach_op_name(op));
         seen++;
     }
-    cr_expect_eq(seen, 20 + 9 + 20);
+    cr_expect_eq(seen, 21 + 12 + 21);
 }
 
 Test(attach_proto, fields_arrive_where_they_belong)

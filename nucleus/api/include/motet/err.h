@@ -47,7 +47,8 @@
     X(MAYBE_DETACHED, MAYBE, "the site is lost; it may have run")              \
     X(MOVING, NO, "the port is moving")                                        \
     X(DECLINED, NO, "the receiving actor does not take it")                    \
-    X(MAYBE_MOVED, MAYBE, "the port has moved; its new owner is told")
+    X(MAYBE_MOVED, MAYBE, "the port has moved; its new owner is told")         \
+    X(MOVED, NO, "the port has moved to another owner")
 
 #define MOTET_ERR_ENUM(name, ran, text) MOTET_E_##name,
 enum motet_err { MOTET_OK = 0, MOTET_ERRORS(MOTET_ERR_ENUM) MOTET_E_COUNT };

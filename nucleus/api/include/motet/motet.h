@@ -133,6 +133,11 @@ MOTET_API void *motet_port_data(const struct motet_port *port);
  * @return NULL if there can be none: calls with it say INVALID */
 MOTET_API struct motet_port *motet_own_port(struct motet *m);
 
+/** The port `port` of this attachment, as its messages and events name it.
+ * @return NULL if it has none: never, deleted, or moved away */
+MOTET_API struct motet_port *motet_port_find(struct motet *m,
+                                             struct motet_ui port);
+
 struct motet_port_info {
     struct motet_ui actor;
     char actor_name[MOTET_NAME_MAX + 1];
@@ -151,6 +156,103 @@ struct motet_port_info {
 MOTET_API MOTET_MUST_USE enum motet_err
 motet_port_info(struct motet *m, struct motet_ui port,
                 struct motet_port_info *info);
+
+/* ---- ports that move -------------------------------------------------------
+ *
+ * A port can move to another actor, here or on another site, while it is in use:
+ * docs/MIGRATION.md. Senders notice nothing but a pause.
+ *
+ * To the actor that had it: MOTET_EVENT_PORT_MOVED. What was received on it
+ * before, and messages that had arrived here already, are this program's: they
+ * can be received from the old handle, and answered. Otherwise that handle is of
+ * no use any more: everything says MOVED (certainly not done) until it is
+ * deleted, which does not touch the port. Sends and calls begun from it end here
+ * with MAYBE_MOVED: they go on, and nobody is told how they end. Its watches and
+ * memberships in groups have moved along.
+ *
+ * To the actor that has it now: MOTET_EVENT_PORT_ADOPTED with its UI in `port`, its
+ * capability in `cap`, and in `seq` the last ordinal that was given to earlier
+ * owners: what comes on it has a higher one. motet_port_find() gives its handle,
+ * which is as any other: the first message may come before the event is looked
+ * at, with that handle in it. */
+
+/** Whether ports may move to this actor; not at first. It must have a name
+ * (motet_attach_as()) to be found by those who move them. Ports that have come
+ * stay. */
+MOTET_API MOTET_MUST_USE enum motet_err motet_adopts(struct motet *m,
+                                                     bool adopts);
+
+enum motet_move_flag {
+    MOTET_MOVE_DROP = 1, /* what is queued is not taken along: messages are
+                          * lost, callers are told MOVING (not executed) */
+};
+
+/**
+ * Moves a port of this attachment to another actor and waits until that is over.
+ *
+ * @param to          "site2/actor", or "site2": the actor of that name there that
+ *                    the port's actor has here
+ * @param flags       0 or MOTET_MOVE_DROP
+ * @param timeout_ms  for all of it; then it is given up, if that is still possible
+ * @return OK: it has moved. NO_SITE, NO_ACTOR: nothing of that name; DECLINED: that
+ *         actor does not adopt; MOVING: it moves already; UNREACHABLE, LIMIT,
+ *         NO_MEMORY: of the other site; TIMEOUT, CANCELLED: given up. In all
+ *         these it stays where it is, and serves. SITE_DEAD: the other site died;
+ *         MOTET_EVENT_PORT_MOVED tells if the port went with it. MAYBE_TIMEOUT:
+ *         it is committed, and the other site has not answered
+ */
+MOTET_API MOTET_MUST_USE enum motet_err
+motet_port_migrate(struct motet_port *port, const char *to, unsigned flags,
+                   int64_t timeout_ms);
+
+/* A move that was begun. A plain value: nothing is released. */
+struct motet_move {
+    struct motet_ui site; /* that the port moves away from */
+    uint64_t id;          /* there; 0: to another actor of the same site, which
+                           * is over at once */
+};
+
+struct motet_move_info {
+    bool over;
+    enum motet_err err; /* once over: OK, or why it did not move */
+    uint32_t ports;
+    uint32_t queued; /* messages that were queued when it was frozen */
+    uint64_t bytes;  /* of all that went along */
+    /* Since it was asked for, ns; 0 = not yet. */
+    uint64_t frozen_ns;
+    uint64_t sent_ns;
+    uint64_t prepared_ns; /* the other site has it: it is committed */
+    uint64_t over_ns;
+};
+
+/**
+ * Begins to move any port, wherever it lives, by its capability.
+ *
+ * @param port        an operator (root, or the user of its site) may leave the key
+ *                    0
+ * @param timeout_ms  for finding it and asking its site
+ * @param move        set on success, by which to ask for it
+ * @return as motet_port_migrate() as far as can be told at once; PERMISSION: not
+ *         its capability. MAYBE_...: it may have begun
+ */
+MOTET_API MOTET_MUST_USE enum motet_err
+motet_migrate_start(struct motet *m, const struct motet_cap *port,
+                    const char *to, unsigned flags, int64_t timeout_ms,
+                    struct motet_move *move);
+
+/** Waits for the end of a move. @param info  set (but where the site is not heard)
+ * to how far it is; may be NULL
+ * @return as it ended; TIMEOUT: it is under way (0: only looks); STATE: it is not
+ *         known (any more: a site remembers its last 256) */
+MOTET_API MOTET_MUST_USE enum motet_err
+motet_migrate_wait(struct motet *m, const struct motet_move *move,
+                   struct motet_move_info *info, int64_t timeout_ms);
+
+/** Gives a move up: it ends with CANCELLED. @return STATE: it is committed, or
+ * over; PERMISSION: another user began it */
+MOTET_API MOTET_MUST_USE enum motet_err
+motet_migrate_abort(struct motet *m, const struct motet_move *move,
+                    int64_t timeout_ms);
 
 /* ---- groups ----------------------------------------------------------------
  */
@@ -266,7 +368,9 @@ struct motet_msg {
     uint64_t memory; /* the library's */
 };
 
-/** The next message of one port, enabled or not. */
+/** The next message of one port, enabled or not.
+ * @return CLOSED: it has ended; MOVED: it has moved away, and what came before
+ * is received */
 MOTET_API MOTET_MUST_USE enum motet_err motet_receive(struct motet_port *port,
                                                       struct motet_msg *msg,
                                                       int64_t timeout_ms);
@@ -350,7 +454,8 @@ MOTET_API MOTET_MUST_USE enum motet_err motet_unwatch(struct motet *m,
                                                       uint64_t watch);
 
 /**
- * The next event: SENT, CALL_DONE, CANCELLED, ROOM, PORT_GONE (never NEWS).
+ * The next event: SENT, CALL_DONE, CANCELLED, ROOM, PORT_GONE, PORT_ADOPTED,
+ * PORT_MOVED (never NEWS).
  *
  * @param event  its `reply` is borrowed until the next motet_event()
  */
