@@ -155,12 +155,14 @@ void moving_stop(struct worker *k);
 size_t moving_save(const void *state, void *out, size_t size);
 bool moving_restore(void *state, const void *in, size_t size);
 
-/* owners.c */
+/* spots.c */
 /** The port is that actor's. */
 void owners_set(struct work *k, struct motet_ui port, struct motet_ui actor);
 /** An actor has moved, with what it has. */
 void owners_follow(struct work *k, struct motet_ui from, struct motet_ui to,
                    struct node *node);
+
+/* owners.c */
 /** P5: no port lives on two sites. `last`: and each that should live does, and
  * none is half-way (P6). */
 void moving_inspect(struct world *w, bool last);
