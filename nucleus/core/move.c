@@ -77,21 +77,33 @@ static void release_sent(struct nucleus *n, const struct port *p)
     }
 }
 
-static bool globalize_requests(struct nucleus *n, struct port *p)
+/* A request that is being forwarded may be back here already, for another: only
+ * one of the two can be found by its caller. */
+static enum motet_err globalize_held(struct nucleus *n, struct held *h)
 {
+    const struct msg *m = &h->msg;
+    if (held_find(n, m->reply_to, m->call) != NULL) {
+        return MOTET_E_AGAIN;
+    }
+    return held_globalize(n, h) ? MOTET_OK : MOTET_E_NO_MEMORY;
+}
+
+static enum motet_err globalize_requests(struct nucleus *n, struct port *p)
+{
+    enum motet_err err = MOTET_OK;
     list_foreach (node, &p->side->helds) {
         struct held *h = LIST_ENTRY(node, struct held, of_port);
-        if (h->call != NULL && !held_globalize(n, h)) {
-            return false;
+        if (h->call != NULL && err == MOTET_OK) {
+            err = globalize_held(n, h);
         }
     }
     list_foreach (node, &p->side->calls) {
         const struct call *c = LIST_ENTRY(node, struct call, of_port);
-        if (c->held != NULL && !held_globalize(n, c->held)) {
-            return false;
+        if (c->held != NULL && err == MOTET_OK) {
+            err = globalize_held(n, c->held);
         }
     }
-    return true;
+    return err;
 }
 
 static bool globalize_watches(struct nucleus *n, struct port *p)
@@ -114,24 +126,27 @@ static bool globalize_watches(struct nucleus *n, struct port *p)
 }
 
 /* Each tie may be of either kind at any time: what is half done does no harm. */
-static bool globalize(struct nucleus *n, struct port *p)
+static enum motet_err globalize(struct nucleus *n, struct port *p)
 {
+    enum motet_err err = MOTET_OK;
     if (p->global) {
-        return true;
+        return MOTET_OK;
     }
     if (!fx_reserve(&n->fx, parked_near(n, p) + FX_SPARE + FX_STEP)) {
-        return false;
+        return MOTET_E_NO_MEMORY;
     }
     if (p->side != NULL) {
         release_all(n, p, NULL);
     }
     release_sent(n, p);
-    if (p->side != NULL &&
-        (!globalize_requests(n, p) || !globalize_watches(n, p))) {
-        return false;
+    if (p->side != NULL) {
+        err = globalize_requests(n, p);
     }
-    p->global = true;
-    return true;
+    if (err == MOTET_OK && p->side != NULL && !globalize_watches(n, p)) {
+        err = MOTET_E_NO_MEMORY;
+    }
+    p->global = err == MOTET_OK;
+    return err;
 }
 
 /* ---- What its actors are told ------------------------------------------- */
@@ -188,8 +203,9 @@ enum motet_err move_freeze(struct nucleus *n, const struct nuc_in *in,
         (in->in && !drop_queue(n, p))) {
         return MOTET_E_AGAIN;
     }
-    if (!globalize(n, p)) {
-        return MOTET_E_NO_MEMORY;
+    const enum motet_err err = globalize(n, p);
+    if (err != MOTET_OK) {
+        return err;
     }
     p->frozen = true;
     if (p->actor != NULL) {
