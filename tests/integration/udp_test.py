@@ -163,7 +163,8 @@ class OverTheWire(LabTest):
         self.wire.delay = 0.002
         load = self.lab.start("call", "counter", "inc", "-s", "site2",
                               "--wait", "--rate", "200/s", "--for", "20s",
-                              "--verify", "order", "--json")
+                              "--deadline", "15s", "--verify", "order",
+                              "--json")
         wait_until(lambda: self.wire.carried[wire.UDP] > 200, what="load")
         for cut in ({0, 1}, {0}, {1}):
             self.wire.cut_udp = cut
