@@ -162,7 +162,7 @@ class OverTheWire(LabTest):
         self.start("udp")
         self.wire.delay = 0.002
         load = self.lab.start("call", "counter", "inc", "-s", "site2",
-                              "--rate", "200/s", "--for", "30s", "--verify",
+                              "--rate", "200/s", "--for", "30s", "-d", "20s", "--verify",
                               "order", "--json")
         wait_until(lambda: self.wire.carried[wire.UDP] > 200, what="load")
         for cut in ({0, 1}, {0}, {1}):
