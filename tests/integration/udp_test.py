@@ -162,16 +162,14 @@ class OverTheWire(LabTest):
         self.start("udp")
         self.wire.delay = 0.002
         load = self.lab.start("call", "counter", "inc", "-s", "site2",
-                              "--wait", "--rate", "200/s", "--for", "20s",
-                              "--deadline", "15s", "--verify", "order",
-                              "--json")
+                              "--wait", "--rate", "200/s", "--for", "30s", "-d", "20s",
+                              "--verify", "order", "--json")
         wait_until(lambda: self.wire.carried[wire.UDP] > 200, what="load")
         for cut in ({0, 1}, {0}, {1}):
             self.wire.cut_udp = cut
-            took = self.path_is("tcp", 8)
-            self.assertLess(took, 8)
+            self.path_is("tcp")
             self.wire.cut_udp = set()
-            self.path_is("udp", 8)
+            self.path_is("udp")
         result = self.lab.finish(load, timeout=60)
         self.assertEqual(result.code, 0, result)
 

@@ -243,6 +243,26 @@ Test(netmgr_fast, no_room_after_its_end_is_not_certain)
     one_free(&o);
 }
 
+/* The other side goes on by CONTROL: there the path is down. */
+Test(netmgr_fast, a_flow_that_resumes_elsewhere_tells_of_its_end)
+{
+    struct one o;
+    up(&o, NET_UDP);
+    for (uint32_t handle = 1; handle <= 2; handle++) {
+        one_give(&o, handle == 1 ? FAST : CONTROL,
+                 (struct net_frame){.kind = NET_BIND,
+                                    .u = {.bind = {.handle = handle,
+                                                   .resume = handle == 2,
+                                                   .src = one_there(),
+                                                   .dst = one_here(),
+                                                   .base = 1}}});
+        cr_assert_eq(one_effect(&o, NET_CLOSE, 0) != NULL, handle == 2);
+    }
+    one_flush(&o);
+    cr_assert_eq(frame(&o, NET_ACK).e.conn, CONTROL);
+    one_free(&o);
+}
+
 Test(netmgr_fast, it_ends_with_its_session)
 {
     struct one o;

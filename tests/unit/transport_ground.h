@@ -207,7 +207,7 @@ static inline struct transport *open_as(struct ground *g, struct end *e,
                                          .detour = g->detour,
                                          .events = {on_up, on_bytes, on_drained,
                                                     on_down, on_dial_failed,
-                                                    on_refused},
+                                                    on_refused, NULL},
                                          .ctx = e};
     e->t = transport_open_limited(&cfg, &g->limits, why, 256);
     return e->t;

@@ -369,7 +369,7 @@ Test(transport, closed_from_an_event)
         .cert_file = path(&g, "b.pem", files[1]),
         .key_file = path(&g, "b.key", files[2]),
         .events = {on_up, on_bytes_close, on_drained, on_down, on_dial_failed,
-                   on_refused},
+                   on_refused, NULL},
         .ctx = &g.b};
     cr_assert_not_null(open_as(&g, &g.a, "lab", "a", "ca.pem", why));
     g.b.t = transport_open(&cfg, why, sizeof why);
