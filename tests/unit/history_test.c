@@ -675,7 +675,7 @@ Test(history, names)
     cr_expect_str_eq(check_promise_name(3), "order");
     cr_expect_str_eq(check_promise_name(14), "determinism");
     cr_expect_str_eq(check_promise_name(0), "?");
-    cr_expect_str_eq(check_promise_name(15), "your invariant");
+    cr_expect_str_eq(check_promise_name(CHECK_INVARIANT), "your invariant");
     cr_expect_str_eq(check_promise_name(16), "?");
     cr_expect_str_eq(check_what_name(CHECK_NEWS), "NEWS");
     cr_expect_str_eq(check_what_name(CHECK_WHAT_COUNT), "");
