@@ -120,9 +120,9 @@ void client_reply_free(struct client_reply *reply)
 /* ---- questions to control ports --------------------------------------------
  */
 
-static enum motet_err ask(struct client *c, uint64_t site,
-                          const Motet__ControlRequest *q,
-                          Motet__ControlReply **reply)
+enum motet_err control_request(struct client *c, uint64_t site,
+                               const Motet__ControlRequest *q,
+                               Motet__ControlReply **reply)
 {
     uint8_t bytes[REQUEST_BYTES_MAX];
     const struct motet_dest to = {
@@ -134,18 +134,29 @@ static enum motet_err ask(struct client *c, uint64_t site,
     }
     enum motet_err err =
         client_call(c, &to, bytes, motet__control_request__pack(q, bytes),
-                    CLIENT_TIMEOUT_NS, &r);
+                    c->timeout_ns != 0 ? c->timeout_ns : CLIENT_TIMEOUT_NS, &r);
     if (err != MOTET_OK) {
         return err;
     }
     *reply = motet__control_reply__unpack(NULL, r.size, (uint8_t *)r.body);
     client_reply_free(&r);
-    if (*reply == NULL) {
-        return MOTET_E_PROTOCOL;
-    }
-    if ((*reply)->err != MOTET_OK) {
-        err = (*reply)->err < MOTET_E_COUNT ? (enum motet_err)(*reply)->err
-                                            : MOTET_E_PROTOCOL;
+    return *reply == NULL ? MOTET_E_PROTOCOL : MOTET_OK;
+}
+
+enum motet_err control_err(const Motet__ControlReply *reply)
+{
+    return reply->err < MOTET_E_COUNT ? (enum motet_err)reply->err
+                                      : MOTET_E_PROTOCOL;
+}
+
+static enum motet_err ask(struct client *c, uint64_t site,
+                          const Motet__ControlRequest *q,
+                          Motet__ControlReply **reply)
+{
+    enum motet_err err = control_request(c, site, q, reply);
+
+    if (err == MOTET_OK && control_err(*reply) != MOTET_OK) {
+        err = control_err(*reply);
         motet__control_reply__free_unpacked(*reply, NULL);
     }
     return err;
@@ -196,6 +207,9 @@ static bool last_of(const Motet__ControlReply *r, struct motet_ui *after)
     } else if (r->n_groups > 0) {
         after->hi = r->groups[r->n_groups - 1]->hi;
         after->lo = r->groups[r->n_groups - 1]->lo;
+    } else if (r->n_actors > 0) {
+        after->hi = r->actors[r->n_actors - 1]->hi;
+        after->lo = r->actors[r->n_actors - 1]->lo;
     } else {
         return false;
     }

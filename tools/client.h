@@ -15,7 +15,8 @@ struct client {
     struct cluster *cluster; /* borrowed */
     struct site_files *at;   /* the site attached to */
     struct motet *motet;
-    uint64_t site; /* its id */
+    uint64_t site;       /* its id */
+    uint64_t timeout_ns; /* of one question to a site; 0 = the default */
 };
 
 #define CLIENT_TIMEOUT_NS 5000000000ULL /* of one question to a site */
@@ -61,6 +62,15 @@ enum motet_err control_ask(struct client *c, uint64_t site,
 /** PING: the site answers with the same body. As control_ask(). */
 enum motet_err control_ping(struct client *c, uint64_t site, void *body,
                             size_t size, Motet__ControlReply **reply);
+
+/** A question as it stands. @return MOTET_OK and a reply, with what it says of
+ * itself in its `err`; else it got no answer */
+enum motet_err control_request(struct client *c, uint64_t site,
+                               const Motet__ControlRequest *q,
+                               Motet__ControlReply **reply);
+
+/** `err` of a reply, of those that are known here. */
+enum motet_err control_err(const Motet__ControlReply *reply);
 
 /** All pages of a question: `each` is called with every reply. */
 enum motet_err

@@ -28,6 +28,7 @@ static struct receive {
     uint64_t queue;
     bool echo;
     bool hold;
+    bool standby;
 } receiving;
 
 struct server {
@@ -216,6 +217,32 @@ static void take(struct server *s, struct motet_msg *msg)
     say_message(s, msg, &a);
 }
 
+/* What happened to the port of a stand-by meanwhile. */
+static void look_at_events(struct server *s)
+{
+    struct motet_event e;
+
+    while (motet_event(s->c->motet, &e, 0) == MOTET_OK) {
+        if (e.kind == MOTET_EVENT_PORT_ADOPTED) {
+            say("%s: it is here now: receiving on %s, from message %" PRIu64,
+                s->name, s->c->at->name, e.seq + 1);
+        } else if (e.kind == MOTET_EVENT_PORT_MOVED) {
+            say("%s: it has moved away: standing by on %s", s->name,
+                s->c->at->name);
+        }
+    }
+}
+
+static enum motet_err next(struct server *s, struct motet_msg *msg)
+{
+    if (!receiving.standby) {
+        return motet_receive(s->port, msg, SLICE_MS);
+    }
+    enum motet_err err = motet_receive_any(s->c->motet, msg, SLICE_MS);
+    look_at_events(s);
+    return err;
+}
+
 static enum exit_code loop(struct server *s)
 {
     struct motet_msg msg;
@@ -229,9 +256,14 @@ static enum exit_code loop(struct server *s)
             }
             continue;
         }
-        enum motet_err err = motet_receive(s->port, &msg, SLICE_MS);
+        enum motet_err err = next(s, &msg);
         if (err == MOTET_E_TIMEOUT) {
             continue;
+        }
+        if (err == MOTET_E_MOVED) {
+            say("%s: it has moved to another owner; see: motet why %s", s->name,
+                s->name);
+            return EXIT_DONE;
         }
         if (err != MOTET_OK) {
             return say_fail(EXIT_NO_CLUSTER, "site %s is lost: %s",
@@ -251,7 +283,33 @@ static enum exit_code loop(struct server *s)
                               : EXIT_DONE;
 }
 
-static enum exit_code serve(struct server *s)
+/* As an actor of that name, which takes the port when it comes. */
+static enum exit_code stand_by(struct server *s)
+{
+    struct client *c = s->c;
+
+    client_close(c);
+    enum motet_err err = motet_attach_as(c->at->socket, s->name, &c->motet);
+    if (err == MOTET_E_NAME_TAKEN || err == MOTET_E_EXISTS) {
+        say_error("%s has an actor of this name already", c->at->name);
+        say_hint("stand by on another site: -s SITE");
+        return EXIT_NOT_RUN;
+    }
+    if (err == MOTET_OK) {
+        err = motet_adopts(c->motet, true);
+    }
+    if (err != MOTET_OK) {
+        say_error("cannot stand by on %s: %s", c->at->name,
+                  motet_err_text(err));
+        return exit_of(err);
+    }
+    s->tally.late = true;
+    say("%s: standing by on %s; hand it over: motet port migrate %s %s",
+        s->name, c->at->name, s->name, c->at->name);
+    return EXIT_DONE;
+}
+
+static enum exit_code create(struct server *s)
 {
     enum motet_err err = motet_port_create_limited(
         s->c->motet, s->name, (uint32_t)receiving.queue, 0, &s->port);
@@ -262,7 +320,17 @@ static enum exit_code serve(struct server *s)
         return exit_of(err);
     }
     say("%s: receiving on %s (Ctrl-C to stop)", s->name, s->c->at->name);
-    enum exit_code code = loop(s);
+    return EXIT_DONE;
+}
+
+static enum exit_code serve(struct server *s)
+{
+    enum exit_code code = receiving.standby ? stand_by(s) : create(s);
+
+    if (code != EXIT_DONE) {
+        return code;
+    }
+    code = loop(s);
     if (!print_summary(s) && code == EXIT_DONE) {
         code = EXIT_FAILED;
     }
@@ -291,6 +359,10 @@ static enum exit_code receive_run(char **args, unsigned count)
                  MOTET_NAME_MAX);
         return EXIT_USAGE;
     }
+    if (receiving.standby && (receiving.hold || receiving.queue > 0)) {
+        return say_fail(EXIT_USAGE,
+                        "--standby has the queue of the port that comes");
+    }
     CHECK(sigaction(SIGINT, &action, NULL) == 0);
     CHECK(sigaction(SIGTERM, &action, NULL) == 0);
     (void)signal(SIGPIPE, SIG_IGN); /* a command need not read its input */
@@ -314,6 +386,8 @@ static const struct flag flags[] = {
     {"queue", 0, "N", FLAG_COUNT, AT(queue), "messages that may wait"},
     {"hold", 0, NULL, FLAG_SWITCH, AT(hold),
      "take nothing: let the queue fill up"},
+    {"standby", 0, NULL, FLAG_SWITCH, AT(standby),
+     "be ready to take over this port from another site"},
     {NULL, 0, NULL, FLAG_SWITCH, 0, NULL},
 };
 #undef AT
@@ -329,6 +403,8 @@ const struct verb verb_receive = {
     .summary = "be the service of this name; print or answer what comes",
     .examples = "  motet receive greet --exec 'tr a-z A-Z'\n"
                 "  motet receive inbox\n"
+                "  motet receive inbox --standby -s site3 &\n"
+                "  motet port migrate inbox site3\n"
                 "  motet receive sink --count 1000 --json\n",
-    .exits = "0 1 2 3 7 77 124 130 143",
+    .exits = "0 1 2 3 4 7 77 124 130 143",
 };

@@ -186,7 +186,7 @@ static void put_actors(FILE *f, bool first, const struct launch_actors *actors)
 {
     if (actors == NULL) {
         fprintf(f, "actor = echo\nactor = bench\n%s",
-                first ? "actor = counter\n" : "");
+                first ? "actor = counter\nactor = ballast\n" : "");
         return;
     }
     for (size_t i = 0; i < actors->count; i++) {

@@ -158,6 +158,9 @@ static void on_end(struct running *r, const struct motet_event *e)
     l->second_ok++;
     histogram_add(&l->all, took);
     histogram_add(&l->second, took);
+    if (l->each_done != NULL) {
+        l->each_done(l, s->due_ns, now);
+    }
     if (l->verify) {
         check_reply(r, e->token, e->reply);
     }

@@ -27,6 +27,8 @@ struct load {
     uint64_t window;
     uint64_t deadline_ns; /* of each */
     void (*each_second)(const struct load *l, void *user);
+    /* Each that was done, as it ends; may be NULL. */
+    void (*each_done)(const struct load *l, uint64_t due_ns, uint64_t end_ns);
     void *user;
 
     /* What came of it. */

@@ -24,6 +24,7 @@ struct site_row {
     uint64_t lost;
     uint64_t memory_bytes;
     uint64_t view;
+    uint64_t records; /* of its directory */
     bool is_self;
     const char *note; /* static, or NULL */
 };

@@ -18,6 +18,7 @@ static const struct site_row empty = {
     .lost = CELL_NONE,
     .memory_bytes = CELL_NONE,
     .view = CELL_NONE,
+    .records = CELL_NONE,
 };
 
 /* What the files of the cluster add to what the members say. */
@@ -137,6 +138,7 @@ static void fill(struct client *c, struct site_row *row)
         row->lost = s->lost;
         row->memory_bytes = s->memory_bytes;
         row->view = s->members_view;
+        row->records = s->has_records ? s->records : CELL_NONE;
     }
     motet__control_reply__free_unpacked(reply, NULL);
 }
@@ -166,6 +168,7 @@ static const struct column columns[] = {
     SITE("RTT", "rtt_ns", CELL_NS, SHOW_ALWAYS, rtt_ns),
     SITE("SINCE", "since_ms", CELL_MS, SHOW_ALWAYS, since_ms),
     SITE("MEMORY", "memory_bytes", CELL_BYTES, SHOW_WIDE, memory_bytes),
+    SITE("RECORDS", "records", CELL_NUMBER, SHOW_WIDE, records),
     SITE("ID", "id", CELL_ID, SHOW_WIDE, id),
     SITE("INCARNATION", "incarnation", CELL_NUMBER, SHOW_WIDE, incarnation),
     SITE("VIEW", "view", CELL_ID, SHOW_WIDE, view),

@@ -18,7 +18,7 @@ static struct tally_sender *sender(struct tally *t, struct motet_ui source,
         return NULL;
     }
     struct tally_sender *s = &t->senders[t->sender_count++];
-    *s = (struct tally_sender){.source = source, .run = run};
+    *s = (struct tally_sender){.source = source, .run = run, .fresh = t->late};
     return s;
 }
 
@@ -55,6 +55,8 @@ void tally_add(struct tally *t, const struct motet_msg *msg)
         return;
     }
     t->numbered++;
+    s->next = s->fresh ? number : s->next;
+    s->fresh = false;
     if (!mark(s, number)) {
         t->duplicated++;
     } else if (number < s->next) {

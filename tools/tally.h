@@ -12,6 +12,7 @@ enum { TALLY_SENDERS_MAX = 64, TALLY_NUMBER_MAX = 1 << 28 };
 struct tally_sender {
     struct motet_ui source;
     uint64_t run;
+    bool fresh;    /* nothing of it has come, and anything may */
     uint64_t next; /* the number expected */
     uint64_t gaps; /* numbers below it that have not come */
     uint8_t *seen; /* a bit for each number below it */
@@ -19,6 +20,7 @@ struct tally_sender {
 };
 
 struct tally {
+    bool late; /* others got what came before: no gap before a sender's first */
     struct tally_sender senders[TALLY_SENDERS_MAX];
     uint32_t sender_count;
     uint64_t received;

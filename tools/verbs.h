@@ -19,12 +19,16 @@ extern const struct verb verb_site_restore;  /* cmd_snapshot.c */
 extern const struct verb verb_site_add;      /* cmd_site.c */
 extern const struct verb verb_site_logs;     /* cmd_logs.c */
 
-extern const struct verb verb_port_list;  /* cmd_port.c */
-extern const struct verb verb_port_info;  /* cmd_port.c */
-extern const struct verb verb_group_list; /* cmd_group.c */
-extern const struct verb verb_group_info; /* cmd_group.c */
-extern const struct verb verb_link_list;  /* cmd_link.c */
-extern const struct verb verb_link_stats; /* cmd_link.c */
+extern const struct verb verb_port_list;     /* cmd_port.c */
+extern const struct verb verb_port_info;     /* cmd_port.c */
+extern const struct verb verb_port_migrate;  /* cmd_migrate.c */
+extern const struct verb verb_actor_migrate; /* cmd_migrate.c */
+extern const struct verb verb_site_drain;    /* cmd_drain.c */
+extern const struct verb verb_why;           /* cmd_why.c */
+extern const struct verb verb_group_list;    /* cmd_group.c */
+extern const struct verb verb_group_info;    /* cmd_group.c */
+extern const struct verb verb_link_list;     /* cmd_link.c */
+extern const struct verb verb_link_stats;    /* cmd_link.c */
 
 extern const struct verb verb_link_set;     /* cmd_link_fault.c */
 extern const struct verb verb_link_cut;     /* cmd_link_fault.c */
@@ -38,9 +42,10 @@ extern const struct verb verb_receive; /* cmd_receive.c */
 extern const struct verb verb_watch;   /* cmd_watch.c */
 extern const struct verb verb_ping;    /* cmd_ping.c */
 
-extern const struct verb verb_bench_call;  /* cmd_bench.c */
-extern const struct verb verb_bench_send;  /* cmd_bench.c */
-extern const struct verb verb_bench_ports; /* cmd_bench.c */
+extern const struct verb verb_bench_call;    /* cmd_bench.c */
+extern const struct verb verb_bench_send;    /* cmd_bench.c */
+extern const struct verb verb_bench_ports;   /* cmd_bench.c */
+extern const struct verb verb_bench_migrate; /* cmd_bench_migrate.c */
 
 extern const struct verb verb_chaos_run;    /* cmd_chaos.c */
 extern const struct verb verb_chaos_list;   /* cmd_chaos.c */

@@ -66,6 +66,8 @@ void check_in_time(struct check *c, const struct msg_rec *m, int promise)
 static void judge_later_ones(struct check *c, const struct msg_rec *m)
 {
     int looked_at = 0;
+    /* Who stands still hears it as soon as it goes on. */
+    const uint64_t hears_ns = m->src->frozen ? m->src->frozen_ns : c->now_ns;
     if (m->to_group || m->delivered > 0) {
         return;
     }
@@ -76,7 +78,7 @@ static void judge_later_ones(struct check *c, const struct msg_rec *m)
                           k->err == MOTET_OK &&
                           motet_err_ran(m->err) == MOTET_RAN_NO;
         const bool came = k->delivered > 0 && k->forwarded == 0 &&
-                          k->delivered_ns < c->now_ns;
+                          k->delivered_ns < hears_ns;
         if (told || came) {
             check_violate(c, 3, m->site->site,
                           "message %llu ended as %s after message %llu of the "

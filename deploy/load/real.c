@@ -306,6 +306,32 @@ static void make_load(struct motet_self *self, const char *folder,
     open_log();
 }
 
+/* Ports do not move here yet. */
+bool owners_here(const struct work *k, struct motet_ui port,
+                 const struct node *node)
+{
+    (void)k;
+    (void)port;
+    (void)node;
+    return true;
+}
+
+void owners_set(struct work *k, struct motet_ui port, struct motet_ui actor)
+{
+    (void)k;
+    (void)port;
+    (void)actor;
+}
+
+void owners_follow(struct work *k, struct motet_ui from, struct motet_ui to,
+                   struct node *node)
+{
+    (void)k;
+    (void)from;
+    (void)to;
+    (void)node;
+}
+
 void worker_settle(struct worker *k, const char *args)
 {
     k->work = load->work;

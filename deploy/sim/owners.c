@@ -95,6 +95,39 @@ static void tell(struct node *n, enum check_what what, struct motet_ui port)
     world_tell(n->world, &e);
 }
 
+bool owners_here(const struct work *k, struct motet_ui port,
+                 const struct node *node)
+{
+    for (uint32_t i = 0; i < SPOTS && i < k->spots; i++) {
+        if (motet_ui_equal(k->spot[i].ui, port)) {
+            return k->spot[i].node == node;
+        }
+    }
+    return true;
+}
+
+void owners_set(struct work *k, struct motet_ui port, struct motet_ui actor)
+{
+    for (uint32_t i = 0; i < SPOTS && i < k->spots; i++) {
+        if (motet_ui_equal(k->spot[i].ui, port)) {
+            k->spot[i].owner = actor;
+        }
+    }
+}
+
+void owners_follow(struct work *k, struct motet_ui from, struct motet_ui to,
+                   struct node *node)
+{
+    for (uint32_t i = 0; i < SPOTS && i < k->spots; i++) {
+        struct spot *s = &k->spot[i];
+        if (motet_ui_equal(s->owner, from)) {
+            s->owner = to;
+            s->node = node;
+            s->life = node->life;
+        }
+    }
+}
+
 /* What else it has hears and says nothing either, nor does it hear of what its
  * ended ports have sent. */
 static void freeze(struct work *k, struct node *n, struct motet_ui actor)

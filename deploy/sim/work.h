@@ -155,14 +155,15 @@ void moving_stop(struct worker *k);
 size_t moving_save(const void *state, void *out, size_t size);
 bool moving_restore(void *state, const void *in, size_t size);
 
-/* spots.c */
+/* owners.c */
+/** @return false: it has moved away, and its actor has not heard of it */
+bool owners_here(const struct work *k, struct motet_ui port,
+                 const struct node *node);
 /** The port is that actor's. */
 void owners_set(struct work *k, struct motet_ui port, struct motet_ui actor);
 /** An actor has moved, with what it has. */
 void owners_follow(struct work *k, struct motet_ui from, struct motet_ui to,
                    struct node *node);
-
-/* owners.c */
 /** P5: no port lives on two sites. `last`: and each that should live does, and
  * none is half-way (P6). */
 void moving_inspect(struct world *w, bool last);

@@ -342,7 +342,8 @@ static void on_stop(struct motet_self *self, void *state)
     struct worker *k = state;
     moving_arrived(self, k);
     for (uint32_t i = 0; i < PORTS_MAX; i++) {
-        if (!ui_is_zero(k->port[i].ui)) {
+        if (!ui_is_zero(k->port[i].ui) &&
+            owners_here(k->work, k->port[i].ui, k->node)) {
             const struct check_event e =
                 worker_event(k, CHECK_PORT_END, k->port[i].ui);
             worker_feed(k, &e);

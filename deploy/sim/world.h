@@ -23,7 +23,7 @@
  *   worker.c    what an actor does when something comes
  *   ops.c       what it does of its own accord
  *   moving.c    and with ports that move
- *   spots.c     whose those are, as told; owners.c: as seen from outside
+ *   owners.c    whose those are, and where they live
  *   user.c      the user's own actor instead, and its invariants
  *   seen.c      which rare paths were reached
  *   sim.c       one run from its seed to its report */

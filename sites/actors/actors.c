@@ -6,6 +6,7 @@ static const struct motet_supervisor *const builtin[] = {
     &actor_echo,
     &actor_counter,
     &actor_bench,
+    &actor_ballast,
 };
 
 const struct motet_supervisor *actor_builtin(const char *name)
@@ -25,6 +26,14 @@ static enum motet_err join(struct motet_self *self, const char *group,
     enum motet_err err = motet_actor_group(self, group, &cap);
 
     return err != MOTET_OK ? err : motet_actor_join(self, &cap, port);
+}
+
+enum motet_err actor_serve_as(struct motet_self *self, const char *name,
+                              struct motet_cap *port)
+{
+    enum motet_err err = motet_actor_port_new(self, port);
+
+    return err != MOTET_OK ? err : join(self, name, port->ui);
 }
 
 enum motet_err actor_serve(struct motet_self *self, const char *kind,

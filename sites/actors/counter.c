@@ -13,7 +13,7 @@ static enum motet_err on_start(struct motet_self *self, void *state,
     (void)state;
     (void)args;
 
-    return actor_serve(self, "counter", true, &port);
+    return actor_serve_as(self, "counter", &port);
 }
 
 static size_t decimal(uint64_t v, char text[24])

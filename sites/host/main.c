@@ -118,8 +118,8 @@ static bool add_actor(struct host *h, char *text, char *why)
     const struct motet_supervisor *table = actor_builtin(text);
     if (table == NULL) {
         snprintf(why, CONFIG_WHY_MAX,
-                 "actor: no built-in actor \"%.64s\"; there are echo, counter "
-                 "and bench, and any FILE.so",
+                 "actor: no built-in actor \"%.64s\"; there are echo, counter, "
+                 "bench and ballast, and any FILE.so",
                  text);
         return false;
     }

@@ -35,6 +35,7 @@ static void answer_status(struct site *s, struct page *p)
     SET(m, alive, members_alive(s->members, &lowest));
     SET(m, members_view, members_view(s->members));
     SET(m, directory_view, directory_view(s->directory));
+    SET(m, records, directory_records(s->directory));
     SET(m, memory_bytes, s->mem.used_bytes);
     SET(m, memory_peak_bytes, s->mem.peak_bytes);
     SET(m, memory_cap_bytes, s->mem.cap_bytes);

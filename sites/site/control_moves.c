@@ -38,6 +38,7 @@ static void add_note(const struct site *s, const struct move_note *n,
     SET(m, epoch, n->epoch);
     SET(m, ports, n->ports);
     SET(m, queued, n->queued);
+    SET(m, dropped, n->dropped);
     SET(m, bytes, n->bytes);
     SET(m, asked_by, n->asked_by);
     SET(m, frozen_ns, since(n, MOVE_FROZEN));

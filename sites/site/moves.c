@@ -382,7 +382,7 @@ static void thaw_first(struct site *s, const struct move *m, uint32_t count)
     }
 }
 
-static enum motet_err freeze_one(struct site *s, const struct move *m,
+static enum motet_err freeze_one(struct site *s, struct move *m,
                                  struct mig_port *p)
 {
     enum motet_err err = MOTET_E_AGAIN;
@@ -394,7 +394,9 @@ static enum motet_err freeze_one(struct site *s, const struct move *m,
                             .now_ns = s->now_ns,
                             .port = p->ui,
                             .in = m->drop};
+        const uint64_t lost = nucleus_counts(s->nucleus).lost;
         err = nucleus_step(s->nucleus, &in, &out);
+        m->note.dropped += (uint32_t)(nucleus_counts(s->nucleus).lost - lost);
         site_settle(s);
     }
     if (err != MOTET_OK) {

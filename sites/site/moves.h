@@ -58,6 +58,7 @@ struct move_note {
     uint64_t epoch;       /* of it, at its new owner */
     uint32_t ports;
     uint32_t queued;
+    uint32_t dropped; /* was queued, and ended as asked for */
     uint64_t bytes;
     uint32_t asked_by; /* uid */
     uint64_t at_ns[MOVE_TIMES];
@@ -181,6 +182,8 @@ void records_here(struct site *s, struct motet_ui port, uint64_t epoch);
 void records_away(struct site *s, const struct move_groups *groups,
                   struct motet_ui port, struct place_of place, uint64_t epoch);
 /** A life is over: says where the ports were given that went there. */
+/** A port has ended: before the network manager hears of it. */
+void records_ended(struct site *s, struct motet_ui port);
 void records_gone(struct site *s, uint64_t site, uint32_t incarnation);
 void records_run(struct site *s);
 uint64_t records_deadline_ns(const struct site *s);

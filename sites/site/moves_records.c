@@ -6,11 +6,12 @@
 /* What others are told of where ports live.
  *
  * Each site says in the directory which of its ports have moved there. What a
- * site said of a port that it gave away is withdrawn only after a while, so that
- * the new owner's word is everywhere before: a group is never without a member
- * that it has. Where the port went is remembered for as long as a stub is
- * promised; it is said in the directory only when the life of the site is over to
- * which it went, for those who wait for it and never heard that it moved. */
+ * site said of a port that it gave away is withdrawn only after a while, so
+ * that the new owner's word is everywhere before: a group is never without a
+ * member that it has. Where the port went is remembered for as long as a stub
+ * is promised; it is said in the directory only when the life of the site is
+ * over to which it went, for those who wait for it and never heard that it
+ * moved. */
 
 #define SECOND UINT64_C(1000000000)
 
@@ -63,10 +64,10 @@ void records_fini(struct site *s)
 
 static void publish(struct site *s, const struct record *r)
 {
-    const enum motet_err err = directory_step(
-        s->directory, &(struct dir_in){.kind = DIR_IN_PUBLISH,
-                                       .now_ns = s->now_ns,
-                                       .record = r});
+    const enum motet_err err =
+        directory_step(s->directory, &(struct dir_in){.kind = DIR_IN_PUBLISH,
+                                                      .now_ns = s->now_ns,
+                                                      .record = r});
     (void)err; /* no room: who asks the birth site is sent on */
 }
 
@@ -92,6 +93,16 @@ void records_here(struct site *s, struct motet_ui port, uint64_t epoch)
         stub_free(s, t);
     }
     publish_owner(s, port, true, epoch, (struct place_of){0});
+}
+
+void records_ended(struct site *s, struct motet_ui port)
+{
+    uint64_t epoch;
+    const struct place_of place = netmgr_where(s->netmgr, port, &epoch);
+
+    if (place.site == s->cfg.site && epoch > 1) {
+        publish_owner(s, port, false, epoch, (struct place_of){0});
+    }
 }
 
 /* What was said here of where a port is, and of its groups. */

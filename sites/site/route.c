@@ -436,6 +436,7 @@ static void on_nuc(struct site *s, const struct nuc_effect *e)
         site_net(s, &(struct net_in){.kind = NET_IN_ROOM, .dst = e->port});
         break;
     case NUC_NET_PORT_END:
+        records_ended(s, e->port);
         site_net(s, &(struct net_in){.kind = NET_IN_PORT_END, .dst = e->port});
         break;
     case NUC_PUBLISH:

@@ -126,7 +126,8 @@ class Usage(lab.LabTest):
                     if not word.islower() or not word.isalpha():
                         break
                     name.append(word)
-                nouns = ("site", "port", "group", "link", "bench", "chaos")
+                nouns = ("site", "port", "actor", "group", "link", "bench",
+                         "chaos")
                 found.append(" ".join(name[:2] if name[0] in nouns
                                       else name[:1]))
         self.assertGreater(len(found), 20)
