@@ -23,6 +23,7 @@ declare -A bugs=(
     [NO_REPAIR]=netmgr/path
 )
 declare -A options=(
+    [ACCEPT_DISORDER]="--preset lossy"
     [NO_REPAIR]="--transport udp --preset lossy"
 )
 names=("$@")

@@ -255,6 +255,9 @@ Test(netmgr_fast, a_flow_that_resumes_elsewhere_tells_of_its_end)
                                                    .resume = handle == 2,
                                                    .src = one_there(),
                                                    .dst = one_here(),
+                                                   .src_epoch = 1,
+                                                   .origin_site = ONE_PEER,
+                                                   .origin_epoch = 1,
                                                    .base = 1}}});
         cr_assert_eq(one_effect(&o, NET_CLOSE, 0) != NULL, handle == 2);
     }
