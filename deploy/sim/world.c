@@ -1,4 +1,4 @@
-#include "world.h"
+#include "work.h"
 
 #include <stdarg.h>
 #include <string.h>
@@ -313,8 +313,10 @@ static void world_port(struct node *n, const struct site_log *l)
                                  : l->kind == SITE_LOG_PORT_AWAY
                                      ? CHECK_PORT_END
                                      : CHECK_WHAT_COUNT;
-    if (what == CHECK_WHAT_COUNT || n->is_twin) {
-        return;
+    const bool belief = what == CHECK_PORT_END && l->err != MOTET_E_NO_ACTOR &&
+                        !owners_here(n->world->work, l->port, n);
+    if (what == CHECK_WHAT_COUNT || n->is_twin || belief) {
+        return; /* a death that is only believed in is no end */
     }
     const struct check_event e = {
         .now_ns = n->world->now_ns,

@@ -283,7 +283,9 @@ static enum motet_err tie_watch(struct nucleus *n, struct watch *w,
         list_append(&g->watchers, &w->of.node);
         return MOTET_OK;
     }
-    if (ui_kind(it->peer) == UI_SITE && ui_site(it->peer) == n->cfg.site) {
+    if (ui_kind(it->peer) == UI_SITE && ui_site(it->peer) == n->cfg.site &&
+        (it->place.incarnation == 0 ||
+         it->place.incarnation == n->cfg.incarnation)) {
         return MOTET_OK; /* its end would be ours */
     }
     if (it->place.site == 0) { /* to be asked (again) */

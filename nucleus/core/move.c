@@ -520,6 +520,22 @@ static bool change_actor(struct port *p, struct actor *to)
     return true;
 }
 
+/* Whom the outcomes of what it has sent are told. */
+static void give_outcomes(struct nucleus *n, const struct port *p,
+                          const struct actor *to)
+{
+    for (uint32_t i = 0; i < n->parcels.pool.high; i++) {
+        struct parcel *q = pool_at(&n->parcels.pool, i);
+        if (q->state == 0 || !ui_equal(q->src, p->ui)) {
+            continue;
+        }
+        q->actor = to->ui;
+        if (q->role == PARCEL_PART) {
+            q->fanout->actor = to->ui;
+        }
+    }
+}
+
 enum motet_err move_give(struct nucleus *n, const struct nuc_in *in,
                          struct nuc_out *out)
 {
@@ -554,6 +570,7 @@ enum motet_err move_give(struct nucleus *n, const struct nuc_in *in,
     if (!change_actor(p, to)) {
         return MOTET_E_NO_MEMORY;
     }
+    give_outcomes(n, p, to);
     tell_moved(n, p, from);
     tell_adopted(n, p);
     queue_work(n, p);

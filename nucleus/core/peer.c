@@ -24,6 +24,11 @@ struct peer *peer_want(struct nucleus *n, uint64_t site, enum motet_err *err)
     }
     p->site = site;
     p->state = NUC_SITE_REACHABLE; /* until told otherwise */
+    if (site == n->cfg.site) { /* its earlier lives are over */
+        p->incarnation = n->cfg.incarnation;
+        p->dead = n->cfg.incarnation - 1;
+        p->news = MOTET_NEWS_SITE_DEAD;
+    }
     struct list *lists[] = {&p->calls, &p->helds, &p->watches, &p->watchers,
                             &p->holders, &p->stalled};
     for (size_t i = 0; i < ARRAY_LEN(lists); i++) {

@@ -355,11 +355,13 @@ static uint64_t epoch_of(const struct site *s, struct motet_ui port)
 
 /* What the ports do, for whoever watches over them (P5). */
 static void log_port(struct site *s, const struct mig_port *p,
-                     enum site_log_kind kind, uint64_t epoch)
+                     enum site_log_kind kind, enum motet_err err,
+                     uint64_t epoch)
 {
     struct site_log *l = &site_note(s, SITE_LOG, NULL, NULL, NULL)->e.log;
 
-    *l = (struct site_log){.kind = kind, .value = epoch, .port = p->ui};
+    *l = (struct site_log){
+        .kind = kind, .err = err, .value = epoch, .port = p->ui};
 }
 
 /* Its actor may have ended meanwhile: then it ends as it thaws. */
@@ -370,7 +372,8 @@ static void log_here(struct site *s, const struct mig_port *p, uint64_t epoch)
         .kind = NUC_PORT_INFO, .now_ns = s->now_ns, .port = p->ui};
     const bool lives = nucleus_step(s->nucleus, &in, &out) == MOTET_OK;
 
-    log_port(s, p, lives ? SITE_LOG_PORT_HERE : SITE_LOG_PORT_AWAY, epoch);
+    log_port(s, p, lives ? SITE_LOG_PORT_HERE : SITE_LOG_PORT_AWAY,
+             lives ? MOTET_OK : MOTET_E_NO_ACTOR, epoch);
 }
 
 static void thaw_first(struct site *s, const struct move *m, uint32_t count)
@@ -409,7 +412,7 @@ static enum motet_err freeze_one(struct site *s, struct move *m,
         nuc_port(s, NUC_PORT_THAW, p->ui, false);
         return err;
     }
-    log_port(s, p, SITE_LOG_PORT_FROZEN, p->epoch);
+    log_port(s, p, SITE_LOG_PORT_FROZEN, MOTET_OK, p->epoch);
     return MOTET_OK;
 }
 
@@ -676,7 +679,7 @@ static void on_drop(struct site *s, const struct mig_effect *e)
                                        .incarnation = e->incarnation},
                      p->epoch + 1);
         if (e->err != MOTET_OK) {
-            log_port(s, p, SITE_LOG_PORT_AWAY, p->epoch + 1);
+            log_port(s, p, SITE_LOG_PORT_AWAY, e->err, p->epoch + 1);
         }
     }
     if (m != NULL) {
