@@ -174,6 +174,9 @@ void moving_adopted(struct motet_self *self, struct worker *k,
 void moving_moved(struct worker *k, struct motet_ui port)
 {
     ops_forget_again(k, port);
+    for (uint32_t i = 0; i < HELD_MAX; i++) {
+        k->held[i].away |= motet_ui_equal(k->held[i].port, port);
+    }
     for (uint32_t i = 0; i < PORTS_MAX; i++) {
         if (motet_ui_equal(k->port[i].ui, port)) {
             k->port[i] = (struct my_port){0};
@@ -195,7 +198,7 @@ void moving_stop(struct worker *k)
 {
     for (uint32_t i = 0; i < HELD_MAX; i++) {
         const struct my_held *h = &k->held[i];
-        if (h->held != 0 && !worker_owns(k, h->port)) {
+        if (h->held != 0 && (h->away || !worker_owns(k, h->port))) {
             struct check_event e = worker_event(k, CHECK_CANCELLED, h->port);
             e.id = h->id;
             worker_feed(k, &e);

@@ -60,6 +60,7 @@ struct my_held {
     uint64_t id;
     uint64_t answer_ns; /* DEADLINE_NEVER: never */
     bool over;          /* its caller gave up; we shall be told */
+    bool away; /* its port has moved since: we shall not */
     struct motet_ui port;
 };
 
