@@ -30,6 +30,7 @@ static Motet__Hello hello_pb(const struct net_hello *h)
     PB_PUT(&m, view_lowest, h->view_lowest);
     PB_PUT(&m, body_bytes_max, h->body_bytes_max);
     PB_PUT(&m, features, h->features);
+    PB_PUT(&m, token, h->token);
     pb_put_text(h->name, &m.has_name, &m.name);
     pb_put_text(h->cluster, &m.has_cluster, &m.cluster);
     pb_put_text(h->address, &m.has_address, &m.address);
@@ -52,7 +53,7 @@ static bool hello_ok(const Motet__Hello *m)
 {
     return m->version_min != 0 && m->version_min <= m->version_max &&
            m->version_max <= UINT16_MAX && m->site != 0 &&
-           m->incarnation != 0 && m->lane < NET_LANE_COUNT;
+           m->incarnation != 0 && m->lane < NET_LANES_DIALED;
 }
 
 bool hello_get(struct frame_in *in, struct net_frame *f)
@@ -78,6 +79,7 @@ bool hello_get(struct frame_in *in, struct net_frame *f)
         .view_lowest = m->view_lowest,
         .body_bytes_max = m->body_bytes_max,
         .features = m->features,
+        .token = m->token,
     };
     f->u.hello = h;
     return pb_take_name(&m->name, h->name, sizeof h->name) &&

@@ -10,14 +10,16 @@ import pathlib
 import re
 import sys
 
-MACHINES = ["nucleus/core", "netmgr/core", "sites/core"]
+MACHINES = ["nucleus/core", "netmgr/core", "netmgr/path", "sites/core"]
 PURE = ["nucleus/base", *MACHINES, "proto", "sites/site", "sites/actors"]
+NET = ["deploy/units", "deploy/fault", "deploy/switch"]
 
 # Folder: the folders whose headers it may include, besides its own.
 LAYERS = {
     "nucleus/base": [],
     "nucleus/core": ["nucleus/base"],
     "netmgr/core": ["nucleus/base"],
+    "netmgr/path": ["nucleus/base"],
     "sites/core": ["nucleus/base"],
     "proto": ["nucleus/base", "netmgr/core", "sites/core"],
     "sites/site": ["nucleus/base", *MACHINES, "proto"],
@@ -26,13 +28,18 @@ LAYERS = {
     "sites/plugin": ["nucleus/base"],
     "netmgr/uv": PURE,
     "deploy/check": ["nucleus/base"],
+    "deploy/units": ["nucleus/base"],
+    "deploy/fault": ["nucleus/base", "deploy/units"],
     "deploy/chaos": ["nucleus/base"],
     "deploy/pki": ["nucleus/base"],
+    "deploy/qemu": ["nucleus/base"],
+    "deploy/switch": ["nucleus/base", "deploy/units", "deploy/fault"],
     "deploy/sim": [
         *PURE,
         "sites/plugin",
         "deploy/check",
         "deploy/chaos",
+        "deploy/fault",
         "<api>",
     ],
     "deploy/load": [
@@ -51,7 +58,9 @@ LAYERS = {
         "deploy/chaos",
         "deploy/check",
         "deploy/pki",
+        "deploy/qemu",
         "deploy/sim",
+        *NET,
         "<api>",
     ],
 }
@@ -160,6 +169,7 @@ REFUSED = [
     ("netmgr/core/a.c", "sites/core/a.h", '"'),
     ("sites/core/a.c", "nucleus/core/a.h", '"'),
     ("netmgr/core/a.c", "proto/a.h", '"'),
+    ("netmgr/path/a.c", "netmgr/core/a.h", '"'),
     ("proto/a.c", "nucleus/core/a.h", '"'),
     ("sites/site/a.c", "netmgr/uv/a.h", '"'),
     ("deploy/sim/a.c", "netmgr/uv/a.h", '"'),

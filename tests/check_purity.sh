@@ -11,8 +11,9 @@ memory='calloc|malloc|realloc|free|abort'
 bytes='memcpy|memmove|memset|memcmp|bcmp|strlen|strnlen|strcmp|strncmp'
 fortified='__(memcpy|memmove|memset)_chk|__stack_chk_fail'
 sanitizers='__(asan|ubsan|tsan|lsan|sanitizer|sancov|llvm)_.*|__gcov.*'
+wide='__(u?div|u?mod|mul)ti3' # arithmetic of 128 bits, by the compiler's library
 linker='_GLOBAL_OFFSET_TABLE_|__tls_get_addr|__start_.*|__stop_.*'
-common="$memory|$bytes|$fortified|$sanitizers|$linker"
+common="$memory|$bytes|$wide|$fortified|$sanitizers|$linker"
 only_base='stderr|fprintf|__fprintf_chk|snprintf|__snprintf_chk'
 only_proto='protobuf_c_.*|__assert_fail'
 

@@ -25,7 +25,7 @@
  *   chaos_run.c    folder, log, phases: the same on every ground
  *   chaos_sim.c chaos_host.c   the grounds
  *   chaos_user.c   the invariants of the user's actor, on real processes
- *   chaos_judge.c  reads a folder and judges
+ *   chaos_folder.c chaos_judge.c   read a folder, and judge
  *   chaos_report.c chaos_html.c   says so */
 
 enum {
@@ -153,6 +153,9 @@ struct chaos_verdict {
     struct chaos_bucket buckets[CHAOS_BUCKETS_MAX];
     uint64_t bucket_ns;
 };
+
+/** run.json of a folder. @return false: it cannot be read; told */
+bool chaos_read_run(struct chaos_verdict *v, const char *folder);
 
 /** Reads a folder and judges. @return false: it cannot be read; told.
  * Gives: chaos_verdict_free() */

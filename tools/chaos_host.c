@@ -149,7 +149,7 @@ static bool make_cluster(struct hosting *h)
         return false;
     }
     for (size_t i = 0; i < c->count; i++) {
-        if (!launch_conf(c, &c->sites[i], false) ||
+        if (!launch_conf(c, &c->sites[i], false, NULL) ||
             !add_load(h, &c->sites[i])) {
             return false;
         }
@@ -160,7 +160,7 @@ static bool make_cluster(struct hosting *h)
 static bool start_all(struct hosting *h)
 {
     for (uint32_t i = 0; i < h->cluster.count; i++) {
-        if (!launch_start(site_at(h, i))) {
+        if (!launch_start(&h->cluster, site_at(h, i))) {
             return false;
         }
     }
@@ -175,8 +175,8 @@ static void remove_cluster(struct hosting *h)
     for (uint32_t i = 0; h->ours && i < c->count; i++) {
         char to[PATH_BYTES];
         struct site_files *s = site_at(h, i);
-        hurt_twin_end(&h->keepers[i].twin);
-        (void)launch_stop(s, second_ns);
+        hurt_twin_end(c, &h->keepers[i].twin);
+        (void)launch_stop(c, s, second_ns);
         if (path_join(to, h->run->folder, s->name, ".log")) {
             (void)rename(s->log, to);
         }
@@ -214,7 +214,7 @@ static void end_life(struct hosting *h, uint32_t i, const struct chaos_fault *f)
         return;
     }
     if (leaves) {
-        (void)hurt_leave(s, 2 * second_ns);
+        (void)hurt_leave(&h->cluster, s, 2 * second_ns);
     } else {
         (void)hurt_kill(s);
     }
@@ -276,7 +276,7 @@ static void unstrike(struct hosting *h, uint32_t i, const struct chaos_fault *f)
         }
         break;
     case CHAOS_TWIN:
-        hurt_twin_end(&k->twin);
+        hurt_twin_end(&h->cluster, &k->twin);
         break;
     case CHAOS_SLOW:
         k->slow--;
@@ -370,7 +370,9 @@ static void look_after(struct hosting *h, uint32_t i, uint64_t now_ns)
         }
     } else if (now_ns >= k->start_at_ns) {
         hurt_remember(s);
-        if (launch_start(s) && k->pauses > 0) {
+        if (!launch_start(&h->cluster, s)) {
+            k->start_at_ns = now_ns + second_ns;
+        } else if (k->pauses > 0) {
             (void)hurt_pause(s);
         }
     }
@@ -478,7 +480,8 @@ static bool come_up(struct hosting *h)
     if (!start_all(h)) {
         return false;
     }
-    if (!agree_wait(&h->cluster, LAUNCH_TIMEOUT_NS, h->run->stop, &a)) {
+    if (!agree_wait(&h->cluster, launch_timeout_ns(&h->cluster), h->run->stop,
+                    &a)) {
         if (*h->run->stop == 0) {
             say_error("the sites do not come up");
             launch_log(a.ended != NULL ? a.ended : site_at(h, 0));

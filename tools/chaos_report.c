@@ -91,11 +91,19 @@ static void print_violation(const struct chaos_accusation *a,
 
 static void print_checks(const struct chaos_verdict *v)
 {
-    for (size_t i = 0; i < sizeof judged / sizeof judged[0]; i++) {
-        const uint64_t n = broken(v, judged[i]);
-        printf("%s %s  P%-2d %s\n", i == 0 ? "check   " : "        ",
-               n == 0 ? "PASS" : "FAIL", judged[i],
-               check_promise_name(judged[i]));
+    static const int of_user[] = {8, CHECK_INVARIANT};
+    const int *list = v->own_load ? judged : of_user;
+    const size_t count = v->own_load ? ARRAY_LEN(judged) : ARRAY_LEN(of_user);
+    for (size_t i = 0; i < count; i++) {
+        const uint64_t n = broken(v, list[i]);
+        printf("%s %s  ", i == 0 ? "check   " : "        ",
+               n == 0 ? "PASS" : "FAIL");
+        if (list[i] == CHECK_INVARIANT) {
+            printf("your invariants, %" PRIu32 " states looked at\n",
+                   v->states);
+        } else {
+            printf("P%-2d %s\n", list[i], check_promise_name(list[i]));
+        }
     }
     for (uint32_t i = 0; i < v->kept_count; i++) {
         print_violation(&v->kept[i], v);

@@ -111,6 +111,12 @@ static bool write_scenario(struct chaos_run *r)
     }
     s.has_seed = true;
     s.seed = r->seed;
+    if (r->plugin != NULL) { /* from whatever folder it is run again */
+        const char *args = r->plugin->args;
+        (void)snprintf(s.actor, sizeof s.actor, "%.120s%s%.78s",
+                       r->plugin->path, args != NULL ? ":" : "",
+                       args != NULL ? args : "");
+    }
     scenario_write(f, &s, &r->faults);
     return fclose(f) == 0;
 }

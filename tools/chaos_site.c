@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "ground.h"
 #include "launch.h"
 #include "say.h"
 
@@ -28,21 +29,21 @@ bool hurt_kill(struct site_files *site)
     return ran;
 }
 
-bool hurt_leave(struct site_files *site, uint64_t grace_ns)
+bool hurt_leave(struct cluster *c, struct site_files *site, uint64_t grace_ns)
 {
-    return launch_stop(site, grace_ns);
+    return launch_stop(c, site, grace_ns);
 }
 
 bool hurt_pause(struct site_files *site)
 {
     return site->running && process_look(&site->process) &&
-           process_signal(&site->process, SIGSTOP);
+           site->ground->pause(site);
 }
 
 bool hurt_resume(struct site_files *site)
 {
     return site->running && process_look(&site->process) &&
-           process_signal(&site->process, SIGCONT);
+           site->ground->resume(site);
 }
 
 /* ---- state -----------------------------------------------------------------
@@ -176,7 +177,7 @@ static bool twin_conf(const struct site_files *site,
     return out != NULL;
 }
 
-bool hurt_twin(const struct cluster *c, const struct site_files *site,
+bool hurt_twin(struct cluster *c, const struct site_files *site,
                struct hurt_twin *twin)
 {
     char name[MOTET_NAME_MAX + 8];
@@ -193,14 +194,14 @@ bool hurt_twin(const struct cluster *c, const struct site_files *site,
         return false;
     }
     copy_file(from, to);
-    twin->runs = twin_conf(site, &twin->files) && launch_start(&twin->files);
+    twin->runs = twin_conf(site, &twin->files) && launch_start(c, &twin->files);
     return twin->runs;
 }
 
-void hurt_twin_end(struct hurt_twin *twin)
+void hurt_twin_end(struct cluster *c, struct hurt_twin *twin)
 {
     if (twin->runs) {
-        (void)launch_stop(&twin->files, 0);
+        (void)launch_stop(c, &twin->files, 0);
         (void)unlink(twin->files.conf);
         folder_remove(twin->files.state);
         twin->runs = false;

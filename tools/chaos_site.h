@@ -12,8 +12,8 @@
 
 /** kill -9, and waits for it. @return whether it ran */
 bool hurt_kill(struct site_files *site);
-/** SIGTERM, and waits; SIGKILL after `grace_ns`. */
-bool hurt_leave(struct site_files *site, uint64_t grace_ns);
+/** Asked to leave, and waited for; SIGKILL after `grace_ns`. */
+bool hurt_leave(struct cluster *c, struct site_files *site, uint64_t grace_ns);
 bool hurt_pause(struct site_files *site);
 bool hurt_resume(struct site_files *site);
 /** Between two lives: the state file is gone, or is what it was at the last
@@ -34,8 +34,8 @@ struct hurt_twin {
     struct site_files files;
     bool runs;
 };
-bool hurt_twin(const struct cluster *c, const struct site_files *site,
+bool hurt_twin(struct cluster *c, const struct site_files *site,
                struct hurt_twin *twin);
-void hurt_twin_end(struct hurt_twin *twin);
+void hurt_twin_end(struct cluster *c, struct hurt_twin *twin);
 
 #endif

@@ -8,6 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "ground.h"
 #include "nucleus/base/ui.h"
 #include "options.h"
 #include "say.h"
@@ -29,6 +30,7 @@ bool cluster_paths(const struct cluster *c, const char *name,
                    struct site_files *site)
 {
     snprintf(site->name, sizeof site->name, "%s", name);
+    site->ground = &ground_host;
     return path_join(site->conf, c->folders.state, name, SUFFIX) &&
            path_join(site->log, c->folders.state, name, ".log") &&
            path_join(site->state, c->folders.state, name, NULL) &&
@@ -38,6 +40,10 @@ bool cluster_paths(const struct cluster *c, const char *name,
 
 struct site_files *cluster_add(struct cluster *c, const char *name)
 {
+    if (strcmp(name, "network") == 0) { /* network.h */
+        say_error("no site may be named \"network\": files have that name");
+        return NULL;
+    }
     if (c->count == CLUSTER_SITES_MAX) {
         say_error("more than %d sites", CLUSTER_SITES_MAX);
         return NULL;
@@ -82,8 +88,14 @@ static bool read_conf(struct site_files *site)
         return false;
     }
     while (fgets(line, sizeof line, f) != NULL) {
-        if ((value = value_of(line, "listen")) != NULL) {
+        if ((value = value_of(line, "listen")) != NULL && !site->user_net) {
             snprintf(site->address, sizeof site->address, "%s", value);
+        } else if ((value = value_of(line, "advertise")) != NULL) {
+            snprintf(site->address, sizeof site->address, "%s", value);
+        } else if ((value = value_of(line, "detour")) != NULL) {
+            snprintf(site->detour, sizeof site->detour, "%s", value);
+        } else if ((value = value_of(line, "transport")) != NULL) {
+            snprintf(site->transport, sizeof site->transport, "%s", value);
         } else if ((value = value_of(line, "socket")) != NULL) {
             snprintf(site->socket, sizeof site->socket, "%s", value);
         }
@@ -117,7 +129,7 @@ static bool read_folder(struct cluster *c, DIR *dir)
             continue;
         }
         struct site_files *site = cluster_add(c, name);
-        if (site == NULL || !read_conf(site)) {
+        if (site == NULL || !ground_read(site) || !read_conf(site)) {
             return false;
         }
     }

@@ -14,6 +14,8 @@
 
 enum { CLUSTER_SITES_MAX = 64, ADDRESS_MAX = 64 };
 
+struct ground;
+
 struct site_files {
     char name[MOTET_NAME_MAX + 1];
     char conf[PATH_BYTES];
@@ -22,6 +24,11 @@ struct site_files {
     char pid[PATH_BYTES];
     char socket[PATH_BYTES];
     char address[ADDRESS_MAX]; /* listens on */
+    char detour[16];           /* dials others there first: relay.h */
+    const struct ground *ground;
+    unsigned memory_mib; /* of its machine, if it has one; 0: as usual */
+    bool user_net;       /* a machine on QEMU's user network (ground.h) */
+    char transport[8];   /* "tcp", "udp", "auto"; "" = not said */
     struct process process;
     bool running;
 };

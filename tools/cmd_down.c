@@ -3,7 +3,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ground.h"
 #include "launch.h"
+#include "network.h"
+#include "nucleus/base/ui.h"
+#include "programs.h"
 #include "say.h"
 #include "table.h"
 #include "units.h"
@@ -21,15 +25,17 @@ static struct down {
 static bool stop_all(struct cluster *c, size_t *killed)
 {
     uint64_t end = clock_ns() + options_timeout_ns(GRACE_NS);
+    struct network n;
     bool ok = true;
 
+    if (network_open(c, &n)) {
+        network_settle(&n); /* it is asked to take sites away */
+    }
+    (void)programs_stop(c, GRACE_NS); /* while their sites answer */
     for (size_t i = 0; i < c->count; i++) {
         struct site_files *s = &c->sites[i];
         if (s->running) {
-            if (s->process.stopped) {
-                (void)process_signal(&s->process, SIGCONT);
-            }
-            (void)process_signal(&s->process, SIGTERM);
+            s->ground->leave(s);
         }
     }
     for (size_t i = 0; i < c->count; i++) {
@@ -39,19 +45,37 @@ static bool stop_all(struct cluster *c, size_t *killed)
             !process_wait(&s->process, end > now ? end - now : 0)) {
             (*killed)++;
         }
-        ok = launch_stop(s, 0) && ok;
+        ok = launch_stop(c, s, 0) && ok;
     }
+    launch_release(c);
     return ok;
 }
 
-/* The folder that held the keys goes too, if nothing else is in it. */
-static void purge(struct cluster *c)
+/* A cluster without a site whose folders are there: an `up` that was killed
+ * before it had made one. */
+static bool is_remains(struct cluster *c)
 {
-    folder_remove(c->folders.run);
-    folder_remove(c->folders.state);
-    folder_remove(c->folders.pki);
-    *strrchr(c->folders.pki, '/') = '\0';
-    (void)rmdir(c->folders.pki);
+    if (!down.purge || options.cluster == NULL ||
+        !ui_name_ok(options.cluster) || strchr(options.cluster, '/') != NULL ||
+        !cluster_open(c, options.cluster)) {
+        return false;
+    }
+    if (c->count == 0 && (access(c->folders.state, F_OK) == 0 ||
+                          access(c->folders.pki, F_OK) == 0)) {
+        return true;
+    }
+    cluster_close(c);
+    return false;
+}
+
+static enum exit_code sweep(struct cluster *c)
+{
+    say_about("down", c->name);
+    launch_release(c);
+    folders_purge(&c->folders);
+    say("%s was not running; purged", c->name);
+    cluster_close(c);
+    return EXIT_DONE;
 }
 
 static enum exit_code down_run(char **args, unsigned count)
@@ -62,6 +86,9 @@ static enum exit_code down_run(char **args, unsigned count)
     (void)args;
     (void)count;
 
+    if (is_remains(&c)) {
+        return sweep(&c);
+    }
     enum exit_code code = cluster_choose(&c, true);
     if (code != EXIT_DONE) {
         return code;
@@ -74,7 +101,7 @@ static enum exit_code down_run(char **args, unsigned count)
         return EXIT_FAILED;
     }
     if (down.purge) {
-        purge(&c);
+        folders_purge(&c.folders);
     }
     if (ran == 0) {
         say("%s was not running%s", c.name, down.purge ? "; purged" : "");

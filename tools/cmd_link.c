@@ -27,6 +27,13 @@ struct link_row {
     uint64_t retrans, dups, naks, breaks;
     uint64_t flows_out, flows_in;
     uint64_t backlog_bytes;
+    const char *path; /* that small messages take */
+    uint64_t path_rtt_ns, path_mtu, path_window, path_flight, path_queue;
+    uint64_t path_tx_packets, path_rx_packets, path_tx_bytes, path_rx_bytes;
+    uint64_t path_tx_frames, path_rx_frames;
+    uint64_t path_retrans, path_lost, path_dups, path_defs, path_forged;
+    uint64_t path_congested, path_key, path_ups, path_downs;
+    bool path_up;
 };
 
 struct link_rows {
@@ -41,6 +48,7 @@ static const struct column columns[] = {
     LINK("FROM", "from", CELL_CHARS, SHOW_ALWAYS, from),
     LINK("TO", "to", CELL_CHARS, SHOW_ALWAYS, to),
     LINK("STATE", "state", CELL_TEXT, SHOW_ALWAYS, state),
+    LINK("PATH", "path", CELL_TEXT, SHOW_ALWAYS, path),
     LINK("FOR", "up_ms", CELL_MS, SHOW_ALWAYS, up_ms),
     LINK("RTT", "rtt_ns", CELL_NS, SHOW_ALWAYS, rtt_ns),
     LINK("TX", "tx_packets", CELL_NUMBER, SHOW_ALWAYS, tx_packets),
@@ -56,11 +64,62 @@ static const struct column columns[] = {
     LINK("FLOWS OUT", "flows_out", CELL_NUMBER, SHOW_WIDE, flows_out),
     LINK("FLOWS IN", "flows_in", CELL_NUMBER, SHOW_WIDE, flows_in),
     LINK("BACKLOG", "backlog_bytes", CELL_BYTES, SHOW_WIDE, backlog_bytes),
+    LINK("PATH RTT", "path_rtt_ns", CELL_NS, SHOW_WIDE, path_rtt_ns),
+    LINK("MTU", "path_mtu", CELL_NUMBER, SHOW_WIDE, path_mtu),
+    LINK("WINDOW", "path_window_bytes", CELL_BYTES, SHOW_WIDE, path_window),
+    LINK("FLIGHT", "path_flight_bytes", CELL_BYTES, SHOW_WIDE, path_flight),
+    LINK("QUEUE", "path_queue_bytes", CELL_BYTES, SHOW_WIDE, path_queue),
+    LINK("PATH TX", "path_tx_packets", CELL_NUMBER, SHOW_WIDE, path_tx_packets),
+    LINK("PATH RX", "path_rx_packets", CELL_NUMBER, SHOW_WIDE, path_rx_packets),
+    LINK("PATH TX BYTES", "path_tx_bytes", CELL_BYTES, SHOW_WIDE,
+         path_tx_bytes),
+    LINK("PATH RX BYTES", "path_rx_bytes", CELL_BYTES, SHOW_WIDE,
+         path_rx_bytes),
+    LINK("TX FRAMES", "path_tx_frames", CELL_NUMBER, SHOW_WIDE, path_tx_frames),
+    LINK("RX FRAMES", "path_rx_frames", CELL_NUMBER, SHOW_WIDE, path_rx_frames),
+    LINK("PATH RETRANS", "path_retrans", CELL_NUMBER, SHOW_WIDE, path_retrans),
+    LINK("LOST", "path_lost", CELL_NUMBER, SHOW_WIDE, path_lost),
+    LINK("PATH DUPS", "path_dups", CELL_NUMBER, SHOW_WIDE, path_dups),
+    LINK("DEFS", "path_defs", CELL_NUMBER, SHOW_WIDE, path_defs),
+    LINK("FORGED", "path_forged", CELL_NUMBER, SHOW_WIDE, path_forged),
+    LINK("CONGESTED", "path_congested", CELL_NUMBER, SHOW_WIDE, path_congested),
+    LINK("KEY", "path_key", CELL_NUMBER, SHOW_WIDE, path_key),
+    LINK("PATH UPS", "path_ups", CELL_NUMBER, SHOW_WIDE, path_ups),
+    LINK("PATH DOWNS", "path_downs", CELL_NUMBER, SHOW_WIDE, path_downs),
     LINK("ADDRESS", "address", CELL_CHARS, SHOW_WIDE, address),
     LINK("INCARNATION", "incarnation", CELL_NUMBER, SHOW_WIDE, incarnation),
     LINK("SITE ID", "site_id", CELL_ID, SHOW_WIDE, site),
 };
 #undef LINK
+
+/* Without a path its columns are empty, not zero. */
+static void add_path(const Motet__ControlLink *l, struct link_row *row)
+{
+    const bool up = l->path_up;
+
+    row->path_up = up;
+    row->path = l->path_used ? "udp" : "tcp";
+    row->path_rtt_ns = up && l->path_rtt_ns > 0 ? l->path_rtt_ns : CELL_NONE;
+    row->path_mtu = up ? l->path_mtu : CELL_NONE;
+    row->path_window = up ? l->path_window_bytes : CELL_NONE;
+    row->path_flight = up ? l->path_flight_bytes : CELL_NONE;
+    row->path_queue = up ? l->path_queue_bytes : CELL_NONE;
+    row->path_tx_packets = up ? l->path_tx_packets : CELL_NONE;
+    row->path_rx_packets = up ? l->path_rx_packets : CELL_NONE;
+    row->path_tx_bytes = up ? l->path_tx_bytes : CELL_NONE;
+    row->path_rx_bytes = up ? l->path_rx_bytes : CELL_NONE;
+    row->path_tx_frames = up ? l->path_tx_frames : CELL_NONE;
+    row->path_rx_frames = up ? l->path_rx_frames : CELL_NONE;
+    row->path_retrans = up ? l->path_retrans : CELL_NONE;
+    row->path_lost = up ? l->path_lost : CELL_NONE;
+    row->path_dups = up ? l->path_dups : CELL_NONE;
+    row->path_defs = up ? l->path_defs : CELL_NONE;
+    row->path_forged = up ? l->path_forged : CELL_NONE;
+    row->path_congested = up ? l->path_congested : CELL_NONE;
+    row->path_key = up ? l->path_key : CELL_NONE;
+    row->path_ups = l->path_ups;
+    row->path_downs = l->path_downs;
+}
 
 static void add_link(const Motet__ControlLink *l, const char *from,
                      struct link_row *row)
@@ -85,6 +144,7 @@ static void add_link(const Motet__ControlLink *l, const char *from,
         .flows_in = l->flows_in,
         .backlog_bytes = l->backlog_bytes,
     };
+    add_path(l, row);
     snprintf(row->from, sizeof row->from, "%s", from);
     snprintf(row->to, sizeof row->to, "%s", l->name == NULL ? "" : l->name);
     snprintf(row->address, sizeof row->address, "%s",
@@ -180,6 +240,36 @@ static void print_stats(const struct link_row *l)
            l->breaks);
 }
 
+static void print_path(const struct link_row *l)
+{
+    char a[UNIT_TEXT_MAX];
+    char b[UNIT_TEXT_MAX];
+    char c[UNIT_TEXT_MAX];
+
+    if (!l->path_up) {
+        if (l->path_ups > 0) {
+            printf("  udp  down; it was up %" PRIu64 " times\n", l->path_ups);
+        }
+        return;
+    }
+    printf("  udp  %s   rtt %s   mtu %" PRIu64 "   window %s   in flight %s"
+           "   key %" PRIu64 "   breaks %" PRIu64 "\n",
+           strcmp(l->path, "udp") == 0 ? "in use" : "idle",
+           l->path_rtt_ns == CELL_NONE ? "-" : unit_ns(l->path_rtt_ns, a),
+           l->path_mtu, unit_bytes(l->path_window, b),
+           unit_bytes(l->path_flight, c), l->path_key, l->path_downs);
+    printf("    tx  packets %" PRIu64 "  bytes %" PRIu64 "  bundles %" PRIu64
+           "/%" PRIu64 "  retrans %" PRIu64 "  lost %" PRIu64
+           "  congestion %" PRIu64 "\n",
+           l->path_tx_packets, l->path_tx_bytes, l->path_tx_packets,
+           l->path_tx_frames, l->path_retrans, l->path_lost, l->path_congested);
+    printf("    rx  packets %" PRIu64 "  bytes %" PRIu64 "  bundles %" PRIu64
+           "/%" PRIu64 "  dups %" PRIu64 "  defs %" PRIu64 "  forged %" PRIu64
+           "\n",
+           l->path_rx_packets, l->path_rx_bytes, l->path_rx_packets,
+           l->path_rx_frames, l->path_dups, l->path_defs, l->path_forged);
+}
+
 static enum exit_code print_all_stats(struct link_rows *rows, const char *to)
 {
     size_t kept = 0;
@@ -200,6 +290,7 @@ static enum exit_code print_all_stats(struct link_rows *rows, const char *to)
     }
     for (size_t i = 0; i < kept; i++) {
         print_stats(&rows->rows[i]);
+        print_path(&rows->rows[i]);
     }
     return EXIT_DONE;
 }

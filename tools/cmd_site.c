@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "agree.h"
+#include "ground.h"
 #include "launch.h"
 #include "nucleus/base/ui.h"
 #include "say.h"
@@ -66,7 +67,32 @@ static enum exit_code kill_run(char **args, unsigned count)
     return code;
 }
 
-static enum exit_code hold(const char *name, int signal, const char *done)
+enum hold { HOLD_PAUSE, HOLD_RESUME, HOLD_RESET };
+
+static enum exit_code act(struct site_files *site, enum hold what)
+{
+    static const char *const done[] = {"paused", "goes on", "was reset"};
+    const struct ground *g = site->ground;
+    bool ok = false;
+
+    switch (what) {
+    case HOLD_PAUSE:
+        ok = site->process.stopped || g->pause(site);
+        break;
+    case HOLD_RESUME:
+        ok = !site->process.stopped || g->resume(site);
+        break;
+    case HOLD_RESET:
+        ok = g->reset(site);
+        break;
+    }
+    if (ok) {
+        say("%s %s (pid %d)", site->name, done[what], (int)site->process.pid);
+    }
+    return ok ? EXIT_DONE : EXIT_FAILED;
+}
+
+static enum exit_code hold(const char *name, enum hold what)
 {
     struct cluster c;
     struct site_files *site;
@@ -77,11 +103,13 @@ static enum exit_code hold(const char *name, int signal, const char *done)
     }
     if (!site->running) {
         code = not_running(site);
-    } else if (!process_signal(&site->process, signal)) {
-        code = say_fail(EXIT_FAILED, "process %d has ended",
-                        (int)site->process.pid);
+    } else if (what == HOLD_RESET && site->ground->reset == NULL) {
+        code = say_fail(EXIT_USAGE, "%s is no machine: a %s site", site->name,
+                        site->ground->kind);
+        say_hint("stop and start its process: motet site restart %s",
+                 site->name);
     } else {
-        say("%s %s (pid %d)", site->name, done, (int)site->process.pid);
+        code = act(site, what);
     }
     cluster_close(&c);
     return code;
@@ -90,13 +118,19 @@ static enum exit_code hold(const char *name, int signal, const char *done)
 static enum exit_code pause_run(char **args, unsigned count)
 {
     (void)count;
-    return hold(args[0], SIGSTOP, "paused");
+    return hold(args[0], HOLD_PAUSE);
 }
 
 static enum exit_code resume_run(char **args, unsigned count)
 {
     (void)count;
-    return hold(args[0], SIGCONT, "goes on");
+    return hold(args[0], HOLD_RESUME);
+}
+
+static enum exit_code reset_run(char **args, unsigned count)
+{
+    (void)count;
+    return hold(args[0], HOLD_RESET);
 }
 
 /* ---- restart, add ----------------------------------------------------------
@@ -107,7 +141,7 @@ static enum exit_code wait_joined(struct cluster *c, struct site_files *site)
     struct agree a;
     char took[UNIT_TEXT_MAX];
 
-    if (agree_wait(c, options_timeout_ns(LAUNCH_TIMEOUT_NS), NULL, &a)) {
+    if (agree_wait(c, launch_timeout_ns(c), NULL, &a)) {
         say("%s is up (pid %d, %s): %llu of %zu alive after %s", site->name,
             (int)site->process.pid, site->address, (unsigned long long)a.alive,
             c->running, unit_ns(a.took_ns, took));
@@ -135,8 +169,8 @@ static enum exit_code restart_run(char **args, unsigned count)
     if (code != EXIT_DONE) {
         return code;
     }
-    if (!launch_folders(&c) || !launch_stop(site, GRACE_NS) ||
-        !launch_start(site)) {
+    if (!launch_folders(&c) || !launch_stop(&c, site, GRACE_NS) ||
+        !launch_prepare(&c) || !launch_start(&c, site) || !launch_keep(&c)) {
         cluster_close(&c);
         return EXIT_FAILED;
     }
@@ -176,19 +210,24 @@ static enum exit_code add(struct cluster *c, const char *name)
     if (site == NULL) {
         return EXIT_FAILED;
     }
+    const struct site_files *like = &c->sites[site == c->sites ? 1 : 0];
+    site->ground = like->ground;
+    site->user_net = like->user_net;
     bool insecure = is_insecure(c);
-    if (!launch_folders(c) || (!insecure && !launch_certificates(c)) ||
-        !launch_addresses(c, LAUNCH_PORT) || !launch_conf(c, site, insecure)) {
+    if (!launch_folders(c) || !ground_write(site) ||
+        (!insecure && !launch_certificates(c)) ||
+        !launch_addresses(c, LAUNCH_PORT) || !launch_transport(c, NULL) ||
+        !launch_conf(c, site, insecure, NULL)) {
         return EXIT_FAILED;
     }
-    if (!launch_start(site)) {
+    if (!launch_prepare(c) || !launch_start(c, site) || !launch_keep(c)) {
         (void)unlink(site->conf);
         return EXIT_FAILED;
     }
     cluster_count(c);
     enum exit_code code = wait_joined(c, site);
     if (code == EXIT_FAILED) {
-        (void)launch_stop(site, 0);
+        (void)launch_stop(c, site, 0);
         (void)unlink(site->conf);
     }
     return code;
@@ -220,7 +259,7 @@ const struct verb verb_site_kill = {
     .args_min = 1,
     .args_max = 1,
     .run = kill_run,
-    .summary = "kill -9 of its process",
+    .summary = "kill -9 of its process, or of its machine",
     .examples = "  motet site kill site2; motet status -v\n",
     .exits = "0 1 2 3 7",
 };
@@ -244,6 +283,17 @@ const struct verb verb_site_resume = {
     .run = resume_run,
     .summary = "let a paused one go on",
     .examples = "  motet site resume site2\n",
+    .exits = "0 1 2 3 7",
+};
+
+const struct verb verb_site_reset = {
+    .name = "site reset",
+    .args = "NAME",
+    .args_min = 1,
+    .args_max = 1,
+    .run = reset_run,
+    .summary = "reset button of its machine (qemu)",
+    .examples = "  motet site reset site2; motet status -v\n",
     .exits = "0 1 2 3 7",
 };
 

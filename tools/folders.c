@@ -59,6 +59,19 @@ static bool run_root(char *to)
     return false;
 }
 
+bool folders_cache(char *path)
+{
+    const char *xdg = variable("XDG_CACHE_HOME");
+
+    if (xdg != NULL) {
+        return fits(snprintf(path, PATH_BYTES, "%s/motet", xdg));
+    }
+    if (getuid() == 0) {
+        return fits(snprintf(path, PATH_BYTES, "/var/cache/motet"));
+    }
+    return below_home(path, ".cache");
+}
+
 static bool root_of(char *to, const char *name, const char *below)
 {
     const char *xdg = variable(name);
@@ -148,4 +161,16 @@ static int remove_one(const char *path, const struct stat *st, int kind,
 void folder_remove(const char *path)
 {
     (void)nftw(path, remove_one, OPEN_FOLDERS_MAX, FTW_DEPTH | FTW_PHYS);
+}
+
+void folders_purge(const struct folders *f)
+{
+    char above[PATH_BYTES];
+
+    folder_remove(f->run);
+    folder_remove(f->state);
+    folder_remove(f->pki);
+    snprintf(above, sizeof above, "%s", f->pki);
+    *strrchr(above, '/') = '\0';
+    (void)rmdir(above);
 }

@@ -23,12 +23,20 @@ struct folders {
  * not set, or a path is too long; it is told */
 MUST_USE bool folders_of(const char *cluster, struct folders *f);
 
+/** The folder of what can be made again: images of guests, results of probes.
+ * PATH_BYTES. @return as folders_of() */
+MUST_USE bool folders_cache(char *path);
+
 /** Makes a folder and those above it, the last with `mode`. One that is there
  * must be a folder of ours. @return false; it is told */
 MUST_USE bool folder_make(const char *path, unsigned mode);
 
 /** Removes a file or a folder with all in it, as rm -rf. */
 void folder_remove(const char *path);
+
+/** Removes all of a cluster's, and the folder that held its keys if nothing
+ * else is in it. */
+void folders_purge(const struct folders *f);
 
 /** dir/name or dir/name+suffix. @return false when too long; it is told */
 MUST_USE bool path_join(char *to, const char *dir, const char *name,

@@ -11,6 +11,10 @@
 #include <unistd.h>
 
 #include "deploy/pki/pki.h"
+#include "ground.h"
+#include "network.h"
+#include "options.h"
+#include "relay.h"
 #include "say.h"
 
 enum {
@@ -128,6 +132,13 @@ bool launch_addresses(struct cluster *c, unsigned port)
 
     for (size_t i = 0; i < c->count; i++) {
         struct site_files *site = &c->sites[i];
+        if (site->address[0] == '\0' && site->ground == &ground_host) {
+            relay_detour(c, site);
+        }
+        if (site->address[0] == '\0' && ground_is_switched(site) &&
+            !ground_address(c, site)) {
+            return false;
+        }
         for (; site->address[0] == '\0'; port++) {
             char address[ADDRESS_MAX];
             if (port == end || port > 65535) {
@@ -144,6 +155,20 @@ bool launch_addresses(struct cluster *c, unsigned port)
     return true;
 }
 
+static void put_addresses(FILE *f, const struct site_files *site)
+{
+    if (site->user_net) {
+        fprintf(f, "listen = 0.0.0.0%s\nadvertise = %s\n",
+                strchr(site->address, ':'), site->address);
+        fprintf(f, "detour = " GROUND_USER_HOST "\n");
+        return;
+    }
+    fprintf(f, "listen = %s\n", site->address);
+    if (site->detour[0] != '\0') {
+        fprintf(f, "detour = %s\n", site->detour);
+    }
+}
+
 static void put_joins(FILE *f, const struct cluster *c,
                       const struct site_files *site)
 {
@@ -157,8 +182,43 @@ static void put_joins(FILE *f, const struct cluster *c,
     }
 }
 
+static void put_actors(FILE *f, bool first, const struct launch_actors *actors)
+{
+    if (actors == NULL) {
+        fprintf(f, "actor = echo\nactor = bench\n%s",
+                first ? "actor = counter\nactor = ballast\n" : "");
+        return;
+    }
+    for (size_t i = 0; i < actors->count; i++) {
+        fprintf(f, "actor = %s\n", actors->names[i]);
+    }
+}
+
+bool launch_transport(struct cluster *c, const char *word)
+{
+    static const char *const words[] = {"tcp", "udp", "auto"};
+    bool known = word == NULL;
+
+    for (size_t i = 0; i < ARRAY_LEN(words) && !known; i++) {
+        known = strcmp(word, words[i]) == 0;
+    }
+    if (!known) {
+        say_error("transport %.32s: there are tcp, udp and auto", word);
+        say_hint("motet up --transport auto");
+        return false;
+    }
+    word = word != NULL ? word : c->sites[0].transport;
+    for (size_t i = 0; i < c->count; i++) {
+        struct site_files *site = &c->sites[i];
+        if (access(site->conf, R_OK) != 0) { /* it is new */
+            snprintf(site->transport, sizeof site->transport, "%s", word);
+        }
+    }
+    return true;
+}
+
 bool launch_conf(const struct cluster *c, const struct site_files *site,
-                 bool insecure)
+                 bool insecure, const struct launch_actors *actors)
 {
     FILE *f = fopen(site->conf, "we");
 
@@ -167,8 +227,8 @@ bool launch_conf(const struct cluster *c, const struct site_files *site,
         return false;
     }
     fprintf(f, "# made by motet up; read by motetd --config\n");
-    fprintf(f, "name = %s\ncluster = %s\nlisten = %s\n", site->name, c->name,
-            site->address);
+    fprintf(f, "name = %s\ncluster = %s\n", site->name, c->name);
+    put_addresses(f, site);
     fprintf(f, "state-dir = %s\nsocket = %s\n", site->state, site->socket);
     if (insecure) {
         fprintf(f, "insecure = yes\n");
@@ -177,9 +237,15 @@ bool launch_conf(const struct cluster *c, const struct site_files *site,
                 c->folders.pki, c->folders.pki, site->name, c->folders.pki,
                 site->name);
     }
+    if (site->ground == &ground_qemu && getuid() != 0) {
+        /* there the site is root, its owner is not */
+        fprintf(f, "allow = %u\n", (unsigned)getuid());
+    }
+    if (site->transport[0] != '\0') {
+        fprintf(f, "transport = %s\n", site->transport);
+    }
     put_joins(f, c, site);
-    fprintf(f, "actor = echo\nactor = bench\n%s",
-            site == &c->sites[0] ? "actor = counter\nactor = ballast\n" : "");
+    put_actors(f, site == &c->sites[0], actors);
     if (ferror(f) != 0 || fclose(f) != 0) {
         say_error("cannot write %.300s: %s", site->conf, strerror(errno));
         return false;
@@ -190,30 +256,52 @@ bool launch_conf(const struct cluster *c, const struct site_files *site,
 /* ---- start and stop --------------------------------------------------------
  */
 
-bool launch_start(struct site_files *site)
+enum exit_code launch_check(const struct cluster *c)
 {
-    char program[PATH_BYTES];
-    char flag[] = "--config";
-    char *argv[] = {program, flag, site->conf, NULL};
+    const struct ground *g;
 
-    if (!process_find("motetd", program) ||
-        !process_start(argv, site->log, site->pid, &site->process)) {
+    for (size_t i = 0; (g = ground_at(i)) != NULL; i++) {
+        for (size_t k = 0; k < c->count; k++) {
+            if (c->sites[k].ground == g && g->check != NULL) {
+                enum exit_code code = g->check();
+                if (code != EXIT_DONE) {
+                    return code;
+                }
+                break;
+            }
+        }
+    }
+    return EXIT_DONE;
+}
+
+bool launch_prepare(struct cluster *c)
+{
+    for (size_t i = 0; i < c->count; i++) {
+        const struct site_files *s = &c->sites[i];
+        if (!s->running && s->ground->prepare != NULL &&
+            !s->ground->prepare(c)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool launch_start(struct cluster *c, struct site_files *site)
+{
+    if (!site->ground->start(c, site)) {
         return false;
     }
     site->running = true;
     return true;
 }
 
-bool launch_stop(struct site_files *site, uint64_t grace_ns)
+bool launch_stop(struct cluster *c, struct site_files *site, uint64_t grace_ns)
 {
     enum { KILL_WAIT_S = 5 };
     struct process *p = &site->process;
 
     if (site->running && process_look(p)) {
-        if (p->stopped) {
-            (void)process_signal(p, SIGCONT);
-        }
-        (void)process_signal(p, SIGTERM);
+        site->ground->leave(site);
         if (!process_wait(p, grace_ns)) {
             (void)process_signal(p, SIGKILL);
             if (!process_wait(p, KILL_WAIT_S * 1000000000ULL)) {
@@ -226,7 +314,70 @@ bool launch_stop(struct site_files *site, uint64_t grace_ns)
     site->running = false;
     (void)unlink(site->pid);
     (void)unlink(site->socket);
+    if (site->ground->clean != NULL) {
+        site->ground->clean(c, site);
+    }
     return true;
+}
+
+bool launch_keep(const struct cluster *c)
+{
+    struct network n;
+
+    return network_open(c, &n) && (!n.running || network_keep(&n));
+}
+
+void launch_release(struct cluster *c)
+{
+    enum { STOP_S = 2 };
+    struct network n;
+
+    if (!network_open(c, &n)) {
+        return;
+    }
+    for (size_t i = 0; i < c->count; i++) {
+        if (c->sites[i].running &&
+            (n.kind == NETWORK_RELAY || ground_is_switched(&c->sites[i]))) {
+            return;
+        }
+    }
+    (void)network_stop(&n, STOP_S * 1000000000ULL);
+}
+
+void launch_mend(struct cluster *c)
+{
+    enum { GRACE_MS = 500 };
+    struct network n;
+    size_t stopped = 0;
+
+    if (!network_open(c, &n)) {
+        return;
+    }
+    network_settle(&n);
+    for (size_t i = 0; i < c->count && !n.running; i++) {
+        struct site_files *s = &c->sites[i];
+        if (s->running && ground_is_switched(s) &&
+            launch_stop(c, s, GRACE_MS * 1000000ULL)) {
+            stopped++;
+        }
+    }
+    if (stopped > 0) {
+        say("  !!  network       the switch had ended: %zu sites that reached "
+            "nobody are stopped",
+            stopped);
+    }
+    cluster_count(c);
+}
+
+uint64_t launch_timeout_ns(const struct cluster *c)
+{
+    uint64_t ns = 0;
+
+    for (size_t i = 0; i < c->count; i++) {
+        const uint64_t needed = c->sites[i].ground->timeout_ns;
+        ns = needed > ns ? needed : ns;
+    }
+    return options_timeout_ns(ns);
 }
 
 void launch_log(const struct site_files *site)

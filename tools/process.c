@@ -109,7 +109,18 @@ static bool write_file(const char *file, const struct process *p)
     return fclose(f) == 0;
 }
 
-static _Noreturn void become(char *const argv[], int log, int told)
+bool process_note(const char *file)
+{
+    struct process self = {.pid = getpid()};
+    char state;
+
+    return read_stat(self.pid, &self, &state) && write_file(file, &self);
+}
+
+/* The child writes the file before it becomes the program: whoever started it
+ * may die at any moment, and it must be found. */
+static _Noreturn void become(char *const argv[], int log, int told,
+                             const char *file)
 {
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
     sigset_t none;
@@ -117,7 +128,7 @@ static _Noreturn void become(char *const argv[], int log, int told)
     (void)setsid();
     sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
-    if (null >= 0 && dup2(null, STDIN_FILENO) >= 0 &&
+    if (process_note(file) && null >= 0 && dup2(null, STDIN_FILENO) >= 0 &&
         dup2(log, STDOUT_FILENO) >= 0 && dup2(log, STDERR_FILENO) >= 0) {
         (void)execv(argv[0], argv);
     }
@@ -155,7 +166,7 @@ bool process_start(char *const argv[], const char *log, const char *file,
     fflush(NULL);
     pid_t pid = fork();
     if (pid == 0) {
-        become(argv, fd, told[1]);
+        become(argv, fd, told[1], file);
     }
     close(fd);
     close(told[1]);
@@ -165,10 +176,11 @@ bool process_start(char *const argv[], const char *log, const char *file,
         say_error("cannot start a process: %s", strerror(errno));
     }
     if (!ok) {
+        (void)unlink(file);
         return false;
     }
     *p = (struct process){.pid = pid};
-    return read_stat(pid, p, &state) && write_file(file, p);
+    return read_stat(pid, p, &state);
 }
 
 bool process_signal(const struct process *p, int signal)
@@ -229,7 +241,7 @@ static bool beside_us(const char *program, char *path)
     return path_join(path, self, program, NULL) && is_program(path);
 }
 
-bool process_find(const char *program, char *path)
+bool process_there(const char *program, char *path)
 {
     const char *folders = getenv("PATH");
 
@@ -245,6 +257,14 @@ bool process_find(const char *program, char *path)
             return true;
         }
         folders += n + (folders[n] == ':' ? 1 : 0);
+    }
+    return false;
+}
+
+bool process_find(const char *program, char *path)
+{
+    if (process_there(program, path)) {
+        return true;
     }
     say_error("no program \"%s\" beside motet or in PATH", program);
     say_hint("build all of it: cmake --build --preset release");

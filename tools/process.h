@@ -29,6 +29,9 @@ bool process_look(struct process *p);
 MUST_USE bool process_start(char *const argv[], const char *log,
                             const char *file, struct process *p);
 
+/** Writes a pid file of this process. @return false; it is told */
+MUST_USE bool process_note(const char *file);
+
 /** Sends a signal, to this process and no other. @return false: it has ended,
  * or may not be signalled (told) */
 bool process_signal(const struct process *p, int signal);
@@ -38,6 +41,9 @@ bool process_wait(struct process *p, uint64_t timeout_ns);
 
 /** The path of a program: beside ours, else in PATH. @return false: told */
 MUST_USE bool process_find(const char *program, char *path);
+
+/** The same, without a word. */
+MUST_USE bool process_there(const char *program, char *path);
 
 /** Monotonic nanoseconds; a pause. */
 uint64_t clock_ns(void);

@@ -8,13 +8,16 @@ extern const struct verb verb_up;     /* cmd_up.c */
 extern const struct verb verb_down;   /* cmd_down.c */
 extern const struct verb verb_status; /* cmd_status.c */
 
-extern const struct verb verb_site_list;    /* cmd_site_list.c */
-extern const struct verb verb_site_kill;    /* cmd_site.c */
-extern const struct verb verb_site_pause;   /* cmd_site.c */
-extern const struct verb verb_site_resume;  /* cmd_site.c */
-extern const struct verb verb_site_restart; /* cmd_site.c */
-extern const struct verb verb_site_add;     /* cmd_site.c */
-extern const struct verb verb_site_logs;    /* cmd_logs.c */
+extern const struct verb verb_site_list;     /* cmd_site_list.c */
+extern const struct verb verb_site_kill;     /* cmd_site.c */
+extern const struct verb verb_site_pause;    /* cmd_site.c */
+extern const struct verb verb_site_resume;   /* cmd_site.c */
+extern const struct verb verb_site_reset;    /* cmd_site.c */
+extern const struct verb verb_site_restart;  /* cmd_site.c */
+extern const struct verb verb_site_snapshot; /* cmd_snapshot.c */
+extern const struct verb verb_site_restore;  /* cmd_snapshot.c */
+extern const struct verb verb_site_add;      /* cmd_site.c */
+extern const struct verb verb_site_logs;     /* cmd_logs.c */
 
 extern const struct verb verb_port_list;     /* cmd_port.c */
 extern const struct verb verb_port_info;     /* cmd_port.c */
@@ -27,6 +30,12 @@ extern const struct verb verb_group_info;    /* cmd_group.c */
 extern const struct verb verb_link_list;     /* cmd_link.c */
 extern const struct verb verb_link_stats;    /* cmd_link.c */
 
+extern const struct verb verb_link_set;     /* cmd_link_fault.c */
+extern const struct verb verb_link_cut;     /* cmd_link_fault.c */
+extern const struct verb verb_link_heal;    /* cmd_link_fault.c */
+extern const struct verb verb_link_faults;  /* cmd_link_fault.c */
+extern const struct verb verb_link_capture; /* cmd_link_fault.c */
+
 extern const struct verb verb_send;    /* cmd_send.c */
 extern const struct verb verb_call;    /* cmd_call.c */
 extern const struct verb verb_receive; /* cmd_receive.c */
@@ -38,10 +47,14 @@ extern const struct verb verb_bench_send;    /* cmd_bench.c */
 extern const struct verb verb_bench_ports;   /* cmd_bench.c */
 extern const struct verb verb_bench_migrate; /* cmd_bench_migrate.c */
 
-extern const struct verb verb_chaos_run;   /* cmd_chaos.c */
-extern const struct verb verb_chaos_list;  /* cmd_chaos.c */
-extern const struct verb verb_chaos_check; /* cmd_chaos.c */
+extern const struct verb verb_chaos_run;    /* cmd_chaos.c */
+extern const struct verb verb_chaos_list;   /* cmd_chaos.c */
+extern const struct verb verb_chaos_check;  /* cmd_chaos.c */
+extern const struct verb verb_chaos_add;    /* cmd_chaos_live.c */
+extern const struct verb verb_chaos_active; /* cmd_chaos_live.c */
+extern const struct verb verb_chaos_clear;  /* cmd_chaos_live.c */
 
+extern const struct verb verb_doctor;  /* cmd_doctor.c */
 extern const struct verb verb_version; /* cmd_version.c */
 
 #endif

@@ -59,14 +59,14 @@ static bool ring_cuts(uint32_t n, uint32_t from, uint32_t to)
 bool chaos_touches(const struct chaos_fault *f, uint32_t site_count,
                    uint32_t from, uint32_t to)
 {
-    const bool there = (f->sites >> from & 1) != 0 && (f->to >> to & 1) != 0;
-    const bool back = (f->sites >> to & 1) != 0 && (f->to >> from & 1) != 0;
-    if (from == to) {
+    if (from == to || from >= site_count || to >= site_count) {
         return false;
     }
     if (f->kind == CHAOS_RING) {
         return ring_cuts(site_count, from, to);
     }
+    const bool there = (f->sites >> from & 1) != 0 && (f->to >> to & 1) != 0;
+    const bool back = (f->sites >> to & 1) != 0 && (f->to >> from & 1) != 0;
     return there || (back && !f->one_way);
 }
 

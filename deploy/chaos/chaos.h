@@ -92,7 +92,8 @@ enum chaos_unit chaos_unit(enum chaos_kind kind);
 /** @return false: no such word */
 bool chaos_of_word(const char *word, enum chaos_kind *kind);
 
-/** Whether the direction between two sites (indices) is part of it. */
+/** Whether the direction between two sites (indices) is part of it; never, if
+ * one of them is no site. */
 bool chaos_touches(const struct chaos_fault *f, uint32_t site_count,
                    uint32_t from, uint32_t to);
 

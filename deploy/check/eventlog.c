@@ -132,7 +132,11 @@ static bool read_field(const char *word, size_t size, struct check_event *e)
             if (*end != '.') {
                 return false;
             }
-            v.lo = strtoull(end + 1, &end, 16);
+            const char *low = end + 1;
+            v.lo = strtoull(low, &end, 16);
+            if (end == low) {
+                return false;
+            }
         }
         if (end != word + size) {
             return false;

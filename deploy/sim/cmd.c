@@ -29,6 +29,7 @@ enum {
     OPT_OUT,
     OPT_MUST_SEE,
     OPT_VERBOSE = 'v',
+    OPT_TRANSPORT,
 };
 
 /* clang-format off */
@@ -60,6 +61,8 @@ static const struct argp_option options[] = {
      "swarm, calm, lossy, deaths, tight; swarm", 4},
     {"workload", OPT_WORKLOAD, "NAME", 0,
      "messages; migrate: ports and actors move as well", 4},
+    {"transport", OPT_TRANSPORT, "WAY", 0,
+     "of small messages: tcp, udp, auto; tcp", 4},
     {"sites", OPT_SITES, "N", 0, "sites, 2 to 32; drawn from 3 to 7", 4},
     {"for", OPT_FOR, "T", 0, "length of faults and load: 30s, 10m", 4},
     {0},
@@ -145,6 +148,19 @@ static bool read_workload(const char *text, enum sim_workload *workload)
     return false;
 }
 
+static bool read_transport(const char *text, enum net_transport *way)
+{
+    static const char *const words[] = {
+        [NET_TCP] = "tcp", [NET_UDP] = "udp", [NET_AUTO] = "auto"};
+    for (uint32_t i = 0; i < ARRAY_LEN(words); i++) {
+        if (strcmp(text, words[i]) == 0) {
+            *way = (enum net_transport)i;
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool read_small(const char *text, uint32_t low, uint32_t high,
                        uint32_t *value)
 {
@@ -163,6 +179,50 @@ static bool read_hash(const char *text, struct runs *r)
     r->hash = strtoull(text, &at, 16);
     r->has_hash = true;
     return *text != '\0' && *at == '\0';
+}
+
+/* Switches and words that are looked at later. @return false: none of them */
+static bool parse_plain(struct arguments *a, int key, char *text)
+{
+    struct runs *r = &a->runs;
+    switch (key) {
+    case OPT_TWICE:
+        r->twice = true;
+        break;
+    case OPT_JSON:
+        r->json = true;
+        break;
+    case OPT_FAIL_FAST:
+        r->fail_fast = true;
+        break;
+    case OPT_MUST_SEE:
+        r->must_see = true;
+        break;
+    case OPT_VERBOSE:
+        r->verbose = true;
+        break;
+    case OPT_ANYWAY:
+        r->anyway = true;
+        break;
+    case OPT_TRACE:
+        r->opt.trace = stdout;
+        break;
+    case OPT_RECORDS:
+        r->opt.records = true;
+        break;
+    case OPT_SCENARIO:
+        a->scenario = text;
+        break;
+    case OPT_ACTOR:
+        r->opt.actor = text;
+        break;
+    case OPT_OUT:
+        a->out = text;
+        break;
+    default:
+        return false;
+    }
+    return true;
 }
 
 static error_t parse(int key, char *text, struct argp_state *state)
@@ -190,41 +250,11 @@ static error_t parse(int key, char *text, struct argp_state *state)
     case OPT_WORKLOAD:
         ok = read_workload(text, &r->opt.workload);
         break;
+    case OPT_TRANSPORT:
+        ok = read_transport(text, &r->opt.transport);
+        break;
     case OPT_HASH:
         ok = read_hash(text, r);
-        break;
-    case OPT_TWICE:
-        r->twice = true;
-        break;
-    case OPT_JSON:
-        r->json = true;
-        break;
-    case OPT_FAIL_FAST:
-        r->fail_fast = true;
-        break;
-    case OPT_MUST_SEE:
-        r->must_see = true;
-        break;
-    case OPT_VERBOSE:
-        r->verbose = true;
-        break;
-    case OPT_SCENARIO:
-        a->scenario = text;
-        break;
-    case OPT_ACTOR:
-        r->opt.actor = text;
-        break;
-    case OPT_OUT:
-        a->out = text;
-        break;
-    case OPT_ANYWAY:
-        r->anyway = true;
-        break;
-    case OPT_TRACE:
-        r->opt.trace = stdout;
-        break;
-    case OPT_RECORDS:
-        r->opt.records = true;
         break;
     case ARGP_KEY_ARG:
         if (a->verb == NULL) {
@@ -241,7 +271,7 @@ static error_t parse(int key, char *text, struct argp_state *state)
         }
         break;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return parse_plain(a, key, text) ? 0 : ARGP_ERR_UNKNOWN;
     }
     if (!ok) {
         argp_error(state, "not understood: '%s'", text);

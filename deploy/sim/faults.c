@@ -11,23 +11,31 @@
 /* ---- Draws -----------------------------------------------------------------
  */
 
-static struct link draw_link(struct prng *p, uint32_t badness)
+enum { LINK_RATE = 100000000 }; /* bytes a second, in good weather */
+
+static struct weather draw_weather(struct prng *p, uint32_t badness)
 {
     static const uint64_t mean_us[] = {100, 1000, 8000, 40000};
-    struct link l = {.rate = 100000000};
+    struct weather w = {.rate = LINK_RATE,
+                        .params = {.reorder_by_ns = 50 * MS}};
+    struct fate_params *f = &w.params;
     /* One draw a statement: the order of others is the compiler's. */
-    l.delay_min_ns = prng_below(p, mean_us[badness] * 1000);
-    l.delay_mean_ns = prng_below(p, mean_us[badness] * 1000);
+    f->delay_ns = prng_below(p, mean_us[badness] * 1000);
+    f->tail_ns = prng_below(p, mean_us[badness] * 1000);
     if (badness >= 2) {
-        l.rate = prng_between(p, 500000, 20000000);
+        w.rate = prng_between(p, 500000, 20000000);
     }
     if (badness > 0) {
         static const uint32_t loss[] = {0, 1000, 20000, 150000};
-        l.loss = (uint32_t)prng_below(p, loss[badness]);
-        l.duplicate = (uint32_t)prng_below(p, loss[badness]);
-        l.reorder = (uint32_t)prng_below(p, loss[badness]);
+        f->loss = (uint32_t)prng_below(p, loss[badness]);
+        f->duplicate = (uint32_t)prng_below(p, loss[badness]);
+        f->reorder = (uint32_t)prng_below(p, loss[badness]);
     }
-    return l;
+    if (badness > 1 && prng_chance(p, 300000)) {
+        f->burst = (uint32_t)prng_below(p, 10000);
+        f->burst_length = (uint32_t)prng_between(p, 2, 20);
+    }
+    return w;
 }
 
 static uint32_t draw_badness(const struct world *w, struct prng *p)
@@ -192,32 +200,43 @@ static void most(uint32_t *to, int64_t value)
     *to = value > (int64_t)*to ? (uint32_t)value : *to;
 }
 
+/* Losses come alone, or so many in a row, on average. */
+static void overlay_loss(struct fate_params *p, const struct chaos_fault *f)
+{
+    if (f->burst > 1) {
+        most(&p->burst, f->by / f->burst);
+        most(&p->burst_length, f->burst);
+    } else {
+        most(&p->loss, f->by);
+    }
+}
+
 /* What a fault makes of a link while it lasts. */
 static void overlay(struct link *l, const struct chaos_fault *f)
 {
+    struct fate_params *p = &l->fate.params;
     switch ((int)f->kind) { /* those it is about */
     case CHAOS_CUT:
     case CHAOS_RING:
         l->cuts++;
         break;
     case CHAOS_LOSS:
-        most(&l->loss, f->by);
-        most(&l->burst, f->burst);
+        overlay_loss(p, f);
         break;
     case CHAOS_DELAY:
-        l->delay_min_ns += (uint64_t)f->by;
+        p->delay_ns += (uint64_t)f->by;
         break;
     case CHAOS_JITTER:
-        l->delay_mean_ns += (uint64_t)f->by;
+        p->tail_ns += (uint64_t)f->by;
         break;
     case CHAOS_DUPLICATE:
-        most(&l->duplicate, f->by);
+        most(&p->duplicate, f->by);
         break;
     case CHAOS_REORDER:
-        most(&l->reorder, f->by);
+        most(&p->reorder, f->by);
         break;
     case CHAOS_CORRUPT:
-        most(&l->corrupt, f->by);
+        most(&p->corrupt, f->by);
         break;
     case CHAOS_RATE:
         l->rate = (uint64_t)f->by < l->rate ? (uint64_t)f->by : l->rate;
@@ -234,11 +253,9 @@ static void relink_one(struct world *w, uint32_t i, uint32_t j)
 {
     struct link *l = &w->link[i][j];
     const uint32_t cuts = l->cuts;
-    const uint64_t clogged_ns = l->clogged_until_ns;
-    const uint32_t burst_left = l->burst_left;
-    *l = w->weather[i][j];
-    l->clogged_until_ns = clogged_ns;
-    l->burst_left = burst_left;
+    l->fate.params = w->weather[i][j].params;
+    l->rate = w->weather[i][j].rate;
+    l->queue = 0;
     l->cuts = w->node[i].apart || w->node[j].apart;
     list_foreach (it, &w->active) {
         const struct undo *u = LIST_ENTRY(it, struct undo, link);
@@ -246,13 +263,14 @@ static void relink_one(struct world *w, uint32_t i, uint32_t j)
             overlay(l, u->fault);
         }
     }
+    l->fate.params.cut = l->cuts > 0;
     if (cuts > 0 && l->cuts == 0) {
         net_uncut(w, i, j);
     }
 }
 
 /* All links anew, from the weather and the faults that last. */
-static void relink(struct world *w)
+void faults_relink(struct world *w)
 {
     for (uint32_t i = 0; i <= w->node_count; i++) {
         for (uint32_t j = 0; j <= w->node_count; j++) {
@@ -266,7 +284,7 @@ static void clog_links(struct world *w, const struct chaos_fault *f)
     for (uint32_t i = 0; i <= w->node_count; i++) {
         for (uint32_t j = 0; j <= w->node_count; j++) {
             if (touches(w, f, i, j)) {
-                w->link[i][j].clogged_until_ns = w->now_ns + f->for_ns;
+                w->link[i][j].fate.clogged_until_ns = w->now_ns + f->for_ns;
             }
         }
     }
@@ -279,11 +297,11 @@ static void redraw(struct world *w, const struct chaos_fault *f)
     for (uint32_t i = 0; i <= w->node_count; i++) {
         for (uint32_t j = 0; j <= w->node_count; j++) {
             if (prng_chance(&p, 200000)) {
-                w->weather[i][j] = draw_link(&p, draw_badness(w, &p));
+                w->weather[i][j] = draw_weather(&p, draw_badness(w, &p));
             }
         }
     }
-    relink(w);
+    faults_relink(w);
 }
 
 /* ---- All of a run ----------------------------------------------------------
@@ -343,10 +361,11 @@ void faults_draw(struct world *w, uint64_t seed)
     w->script.world = w;
     for (uint32_t i = 0; i < NODES_MAX; i++) {
         for (uint32_t j = 0; j < NODES_MAX; j++) {
-            w->weather[i][j].rate = 100000000;
+            fate_init(&w->link[i][j].fate, prng_next(&w->net_chance));
+            w->weather[i][j].rate = LINK_RATE;
             if (i <= w->node_count && j <= w->node_count) {
                 w->weather[i][j] =
-                    draw_link(&w->chance, draw_badness(w, &w->chance));
+                    draw_weather(&w->chance, draw_badness(w, &w->chance));
             }
             if (i < j && j < w->node_count) {
                 w->datagram[i][j] =
@@ -355,7 +374,7 @@ void faults_draw(struct world *w, uint64_t seed)
             }
         }
     }
-    relink(w);
+    faults_relink(w);
     draw_faults(w, seed);
     if (w->opt->faults != NULL) {
         chaos_free(&w->faults);
@@ -381,97 +400,6 @@ void faults_start(struct world *w)
     arm(w);
 }
 
-/* ---- Sites -----------------------------------------------------------------
- */
-
-/* The state file is lost or rolled back; never so that the file and the clock
- * both say less than was used before: that only the memory of peers covers. */
-static void hurt_state(struct node *n, enum chaos_kind kind)
-{
-    const struct world *w = n->world;
-    const int64_t wall =
-        WALL_START_S + (int64_t)(w->now_ns / SECOND) + n->wall_s;
-    if (kind != CHAOS_KILL && kind != CHAOS_RESTART &&
-        wall > (int64_t)n->stored) {
-        n->stored = kind == CHAOS_LOSE_STATE ? 0 : n->stored_before;
-    }
-}
-
-static void end_life(struct node *n, const struct chaos_fault *f)
-{
-    struct world *w = n->world;
-    if (n->site == NULL || n->apart ||
-        (f->kind == CHAOS_RESTART && n->paused)) {
-        return;
-    }
-    if (f->kind == CHAOS_RESTART) {
-        node_leave(n);
-    } else {
-        node_crash(n, "crashes");
-    }
-    hurt_state(n, f->kind);
-    world_at(w, &n->boot, DUE_BOOT, w->now_ns + f->for_ns);
-}
-
-/* A second copy of a site is started: same key, a copy of its state file. */
-static void start_twin(struct node *n)
-{
-    struct world *w = n->world;
-    struct node *t = &w->node[w->node_count];
-    if (t->site != NULL || n->site == NULL || n->apart) {
-        return;
-    }
-    t->id = n->id;
-    t->stored = n->stored;
-    t->wall_s = n->wall_s;
-    const unsigned number = n->index + 1;
-    (void)snprintf(t->name, sizeof t->name, "site%u", number);
-    (void)snprintf(t->addr, sizeof t->addr, "site%u:7118", number);
-    w->twin_of = n->index;
-    relink(w);
-    seen(w, SEEN_WORLD_TWIN_RUNS);
-    node_boot(t);
-}
-
-static void strike_site(struct node *n, const struct chaos_fault *f)
-{
-    struct world *w = n->world;
-    switch ((int)f->kind) { /* those it is about */
-    case CHAOS_KILL:
-    case CHAOS_RESTART:
-    case CHAOS_LOSE_STATE:
-    case CHAOS_ROLL_BACK:
-        end_life(n, f);
-        break;
-    case CHAOS_PAUSE:
-        if (!n->apart) {
-            node_pause(n, f->for_ns);
-        }
-        break;
-    case CHAOS_TWIN:
-        start_twin(n);
-        break;
-    case CHAOS_SLOW:
-    case CHAOS_STUCK:
-        work_manner(w->work, n,
-                    f->kind == CHAOS_SLOW ? MANNER_SLOW : MANNER_STUCK);
-        break;
-    case CHAOS_DISK_FULL:
-        n->full_until_ns = w->now_ns + f->for_ns;
-        break;
-    case CHAOS_CLOCK:
-        n->wall_s += f->by;
-        break;
-    case CHAOS_STRANGER:
-        if (n->site != NULL) {
-            net_stranger(n);
-        }
-        break;
-    default:
-        break;
-    }
-}
-
 /* ---- Begin and end ---------------------------------------------------------
  */
 
@@ -479,7 +407,7 @@ static void strike_sites(struct world *w, const struct chaos_fault *f)
 {
     for (uint32_t i = 0; i < w->node_count; i++) {
         if ((f->sites >> i & 1) != 0) {
-            strike_site(&w->node[i], f);
+            faults_strike(&w->node[i], f);
         }
     }
 }
@@ -500,7 +428,7 @@ static void strike(struct world *w, const struct chaos_fault *f)
         } else if (f->kind == CHAOS_WEATHER) {
             redraw(w, f);
         } else {
-            relink(w);
+            faults_relink(w);
         }
     }
 }
@@ -576,7 +504,7 @@ void faults_on_undo(struct undo *u)
         }
     }
     if (chaos_about(f->kind) != CHAOS_OF_SITES) {
-        relink(w);
+        faults_relink(w);
     }
 }
 
@@ -639,10 +567,12 @@ static void heal_links(struct world *w)
 {
     for (uint32_t i = 0; i <= w->node_count; i++) {
         for (uint32_t j = 0; j <= w->node_count; j++) {
-            struct link *l = &w->weather[i][j];
-            l->loss = l->loss > 10000 ? 10000 : l->loss;
-            l->rate = l->rate < 2000000 ? 2000000 : l->rate;
-            w->link[i][j].clogged_until_ns = 0;
+            struct weather *x = &w->weather[i][j];
+            struct fate_params *f = &x->params;
+            f->loss = f->loss > 10000 ? 10000 : f->loss;
+            f->burst = 0;
+            x->rate = x->rate < 2000000 ? 2000000 : x->rate;
+            w->link[i][j].fate.clogged_until_ns = 0;
         }
     }
 }
@@ -650,6 +580,7 @@ static void heal_links(struct world *w)
 void faults_heal(struct world *w, bool core_only)
 {
     end_all(w);
+    w->healed = true;
     world_trace(w, NULL, ' ', "---- everything heals%s",
                 core_only ? ", for a core of the sites" : "");
     node_crash(&w->node[w->node_count], "is ended");
@@ -658,7 +589,7 @@ void faults_heal(struct world *w, bool core_only)
         seen(w, SEEN_WORLD_CORE_ONLY);
         choose_core(w);
     }
-    relink(w);
+    faults_relink(w);
     for (uint32_t i = 0; i < w->node_count; i++) {
         struct node *n = &w->node[i];
         if (n->paused) {

@@ -506,17 +506,28 @@ void ops_random(struct motet_self *self, struct worker *k)
     }
 }
 
+static const struct my_port *any_mine(const struct worker *k)
+{
+    for (uint32_t i = 0; i < PORTS_MAX; i++) {
+        if (!ui_is_zero(k->port[i].ui)) {
+            return &k->port[i];
+        }
+    }
+    return NULL;
+}
+
 void ops_probe(struct motet_self *self, struct worker *k)
 {
+    /* Where ports are few, another worker may have taken them all. */
+    const struct my_port *mine = any_mine(k);
     struct work *work = k->work;
     struct world *w = work->world;
     enum { PROBE_MS = 2000 };
     for (uint32_t j = 0; j < w->node_count; j++) {
         const struct node *to = &w->node[j];
         struct my_call *slot = free_call(k);
-        bool busy = slot == NULL || ui_is_zero(k->port[0].ui) ||
-                    to == k->node || to->apart ||
-                    work->answered[k->node->index][j];
+        bool busy = slot == NULL || mine == NULL || to == k->node ||
+                    to->apart || work->answered[k->node->index][j];
         for (uint32_t i = 0; i < CALLS_MAX && !busy; i++) {
             busy = k->call[i].probe == j + 1 && k->call[i].call != 0;
         }
@@ -530,7 +541,7 @@ void ops_probe(struct motet_self *self, struct worker *k)
         if (target != NULL) {
             const struct motet_dest dest = {.target = target->ui};
             struct check_event e =
-                begin(k, CHECK_CALL_BEGIN, k->port[0].ui, PROBE_MS);
+                begin(k, CHECK_CALL_BEGIN, mine->ui, PROBE_MS);
             e.peer = target->ui;
             slot->probe = j + 1;
             (void)call(self, k, &e, &dest, slot, PROBE_MS);

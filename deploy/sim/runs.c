@@ -42,6 +42,7 @@ struct tally {
     uint64_t done, failed;
     uint64_t unsafe, stuck, differs;
     uint64_t virtual_ns, packets, agreed_max_ns;
+    uint64_t datagrams, paths_up, paths_down;
     struct check_counts counts;
     uint64_t faults[CHAOS_KIND_COUNT];
     uint64_t seen[SEEN_COUNT];
@@ -71,6 +72,10 @@ static void print_options(FILE *out, const struct runs *r)
     }
     if (r->opt.preset != SIM_SWARM) {
         (void)fprintf(out, " --preset %s", sim_preset_name(r->opt.preset));
+    }
+    if (r->opt.transport != NET_TCP) {
+        (void)fprintf(out, " --transport %s",
+                      r->opt.transport == NET_UDP ? "udp" : "auto");
     }
     if (r->opt.sites != 0) {
         (void)fprintf(out, " --sites %" PRIu32, r->opt.sites);
@@ -228,6 +233,9 @@ static void take(struct tally *t, const struct answer *a)
     t->hash[r->seed - t->runs->first] = r->hash;
     t->virtual_ns += r->virtual_ns;
     t->packets += r->packets;
+    t->datagrams += r->datagrams;
+    t->paths_up += r->paths_up;
+    t->paths_down += r->paths_down;
     if (r->agreed_ns > t->agreed_max_ns) {
         t->agreed_max_ns = r->agreed_ns;
     }
@@ -358,6 +366,11 @@ static void print_counts(const struct tally *t)
     printf("\nlives    %" PRIu64 "   ports %" PRIu64 "   packets %" PRIu64
            "   slowest agreement %" PRIu64 " ms\n",
            c->sites, c->ports, t->packets, t->agreed_max_ns / 1000000);
+    if (t->datagrams > 0) {
+        printf("paths    up %" PRIu64 "   down %" PRIu64 "   datagrams %" PRIu64
+               "\n",
+               t->paths_up, t->paths_down, t->datagrams);
+    }
 }
 
 static uint32_t never_seen(const struct tally *t)

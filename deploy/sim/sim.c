@@ -92,11 +92,17 @@ static void init_world(struct world *w, uint64_t seed)
     for (uint32_t i = 0; i <= w->node_count; i++) {
         init_node(w, i);
     }
+    prng_init(&w->path_chance, hash_fold(seed, opt->preset + 300));
+    w->aead = sim_cipher(&w->cipher);
+    list_init(&w->datagrams);
     w->check = check_new(&cfg);
     w->work = work_new(w);
     w->work->moving = opt->workload == SIM_MIGRATE;
     net_init(w);
     faults_draw(w, hash_fold(seed, opt->preset + 200));
+    if (opt->transport != NET_TCP) { /* paths stand beside streams */
+        memset(w->datagram, 0, sizeof w->datagram);
+    }
 }
 
 static void look(struct world *w)
@@ -251,6 +257,7 @@ static void end_world(struct world *w)
                  TRACE_RING * sizeof *w->node[i].ring);
     }
     net_fini(w);
+    udp_fini(w);
     work_free(w->work);
     deadlines_fini(&w->due);
     CHECK(w->mem.used_bytes == 0);

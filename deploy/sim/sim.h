@@ -7,6 +7,7 @@
 
 #include "deploy/chaos/scenario.h"
 #include "deploy/check/check.h"
+#include "netmgr/core/netmgr.h"
 #include "sites/plugin/plugin.h"
 
 /* A cluster in a simulated world: sites as they run in motetd, on virtual time,
@@ -39,10 +40,11 @@ enum sim_workload {
 struct sim_options {
     enum sim_preset preset;
     enum sim_workload workload;
+    enum net_transport transport;
     uint32_t sites;  /* 2 .. SIM_SITES_MAX; 0 = drawn, 3 to 7 */
     uint64_t for_ns; /* of faults and load; 0 = drawn, 20 to 60 s */
     FILE *trace;     /* what happens, a line each; NULL = nothing */
-    bool records; /* what the sites note of themselves, too */
+    bool records;    /* what the sites note of themselves, too */
     const struct scenario *scenario;   /* NULL: sites and faults are drawn */
     const struct chaos_faults *faults; /* NULL: as drawn; else these instead */
     struct chaos_faults *drawn; /* NULL, or gives the faults: chaos_free() */
@@ -76,6 +78,8 @@ struct sim_report {
     uint64_t virtual_ns; /* length of the run */
     uint64_t agreed_ns;  /* from the heal to agreement */
     uint64_t packets;
+    uint64_t datagrams; /* of paths, and how often those came and went */
+    uint64_t paths_up, paths_down;
     uint64_t refused_joins; /* a site was told that it may not join */
     uint64_t rebirths;
     uint64_t faults[CHAOS_KIND_COUNT];

@@ -67,12 +67,12 @@ void net_dial(struct node *from, const struct site_effect *e)
     const struct node *to = node_at(w, d->addr);
     uint64_t ns = dial_timeout_ns;
     if (to != NULL && to != from) {
-        const struct link *there = &w->link[from->index][to->index];
-        const struct link *back = &w->link[to->index][from->index];
+        struct link *there = &w->link[from->index][to->index];
+        struct link *back = &w->link[to->index][from->index];
         d->reached = there->cuts == 0 && back->cuts == 0;
         if (d->reached) {
-            ns = net_delay(w, there);
-            ns += net_delay(w, back);
+            ns = fate_delay(&there->fate);
+            ns += fate_delay(&back->fate);
         }
     } else if (to == from || prng_chance(&w->net_chance, 500000)) {
         ns = MS;
@@ -92,6 +92,7 @@ void net_on_dialed(struct dialing *d)
             new_wire(w, from, to, w->datagram[from->index][to->index]);
         struct input *in = up_input(x, 0);
         in->dial = d->dial;
+        in->from = udp_addr_of(to, 0);
         (void)snprintf(in->addr, sizeof in->addr, "%s", d->addr);
         node_input(from, in);
         net_append(&x->way[0], up_input(x, 1), false);

@@ -7,11 +7,6 @@
  * way when it breaks is lost from a random point on. A *datagram* path loses,
  * duplicates, reorders and delays each packet by itself. */
 
-enum {
-    RETRY_MS = 200, /* of a lost segment, doubling */
-    RETRIES_MAX = 6,
-};
-
 static struct wire *wire_of(struct world *w, uint64_t conn)
 {
     return map_get(&w->wire_of, conn / 2, 0);
@@ -100,56 +95,8 @@ static void arm_way(struct way *y)
     }
 }
 
-uint64_t net_delay(struct world *w, const struct link *l)
+static void break_soon(struct wire *x)
 {
-    uint64_t ns = l->delay_min_ns;
-    if (l->delay_mean_ns > 0) {
-        ns += prng_exponential(&w->net_chance, l->delay_mean_ns);
-    }
-    return ns;
-}
-
-/* Losses come alone, or so many in a row, on average. */
-static bool is_lost(struct world *w, struct link *l)
-{
-    if (l->burst_left > 0) {
-        l->burst_left--;
-        return true;
-    }
-    if (l->burst > 1 && prng_chance(&w->net_chance, l->loss / l->burst)) {
-        l->burst_left = (uint32_t)prng_below(&w->net_chance, 2 * l->burst);
-        return true;
-    }
-    return l->burst <= 1 && prng_chance(&w->net_chance, l->loss);
-}
-
-/* When a segment sent now arrives; NEVER while the way is cut. */
-static uint64_t stream_arrival(struct way *y)
-{
-    struct world *w = y->wire->world;
-    struct link *l = link_of(y->wire, y->side);
-    if (l->cuts > 0 || (y->last != NULL && y->last->at_ns == DEADLINE_NEVER)) {
-        return DEADLINE_NEVER;
-    }
-    uint64_t at_ns =
-        y->drained_at_ns > w->now_ns ? y->drained_at_ns : w->now_ns;
-    at_ns += net_delay(w, l);
-    for (uint64_t i = 0; i < RETRIES_MAX && is_lost(w, l); i++) {
-        at_ns += (RETRY_MS * MS) << i;
-    }
-    if (at_ns < l->clogged_until_ns) {
-        at_ns = l->clogged_until_ns;
-    }
-    if (at_ns < y->last_at_ns) {
-        at_ns = y->last_at_ns;
-    }
-    y->last_at_ns = at_ns;
-    return at_ns;
-}
-
-static void hold_up(struct way *y)
-{
-    struct wire *x = y->wire;
     if (!deadline_armed(&x->broken)) {
         const uint64_t ns =
             prng_between(&x->world->net_chance, 200 * MS, 5 * SECOND);
@@ -157,10 +104,34 @@ static void hold_up(struct way *y)
     }
 }
 
+/* When a segment sent now arrives; NEVER while the way is cut or clogged. */
+static uint64_t stream_arrival(struct way *y, size_t size)
+{
+    struct world *w = y->wire->world;
+    struct link *l = link_of(y->wire, y->side);
+    uint64_t flip;
+    if (y->last != NULL && y->last->at_ns == DEADLINE_NEVER) {
+        return DEADLINE_NEVER;
+    }
+    const uint64_t left_ns =
+        y->drained_at_ns > w->now_ns ? y->drained_at_ns : w->now_ns;
+    const uint64_t at_ns = fate_stream(&l->fate, left_ns, size > 0 ? size : 1,
+                                       y->last_at_ns, &flip);
+    y->wire->spoiled =
+        y->wire->spoiled || flip != FATE_WHOLE || l->fate.params.blackhole;
+    if (l->fate.params.blackhole) {
+        return DEADLINE_NEVER;
+    }
+    if (at_ns != FATE_NEVER) {
+        y->last_at_ns = at_ns;
+    }
+    return at_ns;
+}
+
 void net_append(struct way *y, struct input *in, bool fin)
 {
     struct segment *s = world_alloc(y->wire->world, sizeof *s);
-    s->at_ns = stream_arrival(y);
+    s->at_ns = stream_arrival(y, in != NULL ? in->size : 0);
     s->input = in;
     s->fin = fin;
     if (y->last != NULL) {
@@ -170,7 +141,7 @@ void net_append(struct way *y, struct input *in, bool fin)
     }
     y->last = s;
     if (s->at_ns == DEADLINE_NEVER) {
-        hold_up(y);
+        break_soon(y->wire);
     }
     if (y->first == s) {
         arm_way(y);
@@ -287,7 +258,7 @@ static bool is_stalled(const struct way *y)
 
 void net_on_break(struct wire *x)
 {
-    if (is_stalled(&x->way[0]) || is_stalled(&x->way[1])) {
+    if (x->spoiled || is_stalled(&x->way[0]) || is_stalled(&x->way[1])) {
         break_wire(x);
     }
 }
@@ -300,22 +271,16 @@ static void send_packet(struct wire *x, uint32_t side,
 {
     struct world *w = x->world;
     struct link *l = link_of(x, side);
-    const uint64_t late_ns = x->way[side].drained_at_ns - w->now_ns;
-    const bool no_room =
-        l->queue > 0 && late_ns / MS * (l->rate / 1000) > l->queue;
-    const uint32_t copies =
-        1 + (uint32_t)prng_chance(&w->net_chance, l->duplicate);
-    for (uint32_t i = 0; i < copies; i++) {
-        if (l->cuts > 0 || no_room || is_lost(w, l) ||
-            prng_chance(&w->net_chance, l->corrupt)) {
+    const uint64_t left_ns = x->way[side].drained_at_ns;
+    const uint64_t late_ns = left_ns - w->now_ns;
+    struct fate_verdict v;
+    if (l->queue > 0 && late_ns / MS * (l->rate / 1000) > l->queue) {
+        return;
+    }
+    fate_packet(&l->fate, left_ns, e->size, &v);
+    for (uint32_t i = 0; i < v.count; i++) {
+        if (v.copy[i].flip != FATE_WHOLE || v.copy[i].at_ns == FATE_NEVER) {
             continue; /* what was changed is not taken for real */
-        }
-        uint64_t at_ns = x->way[side].drained_at_ns + net_delay(w, l);
-        if (prng_chance(&w->net_chance, l->reorder)) {
-            at_ns += prng_below(&w->net_chance, 50 * MS);
-        }
-        if (at_ns < l->clogged_until_ns) {
-            at_ns = l->clogged_until_ns;
         }
         struct packet *p = world_alloc(w, sizeof *p);
         p->wire = x;
@@ -323,7 +288,7 @@ static void send_packet(struct wire *x, uint32_t side,
         p->input = input_new(w, SITE_IN_BYTES, x->number * 2 + p->to, e->size);
         memcpy(p->input->bytes, e->bytes, e->size);
         x->packets++;
-        world_at(w, &p->arrive, DUE_PACKET, at_ns);
+        world_at(w, &p->arrive, DUE_PACKET, v.copy[i].at_ns);
     }
 }
 
@@ -405,7 +370,7 @@ void net_write(struct node *from, const struct site_effect *e)
         input_new(w, SITE_IN_BYTES, x->number * 2 + (1 - side), e->size);
     memcpy(in->bytes, e->bytes, e->size);
     net_append(y, in, false);
-    if (prng_chance(&w->net_chance, link_of(x, side)->corrupt)) {
+    if (x->spoiled && !is_stalled(y)) {
         break_wire(x); /* as TLS does when a record is not what was sent */
     }
 }
@@ -497,14 +462,15 @@ void net_uncut(struct world *w, uint32_t from, uint32_t to)
             struct way *y = &x->way[side];
             if (x->node[side] == NULL || x->node[side]->index != from ||
                 x->node[1 - side] == NULL || x->node[1 - side]->index != to ||
-                !is_stalled(y)) {
+                !is_stalled(y) || x->spoiled) {
                 continue;
             }
             struct segment *s = y->first;
             y->last->at_ns = 0; /* no longer held up */
             for (; s != NULL; s = s->next) {
                 if (s->at_ns == DEADLINE_NEVER || s == y->last) {
-                    s->at_ns = stream_arrival(y);
+                    s->at_ns = stream_arrival(
+                        y, s->input != NULL ? s->input->size : 0);
                 }
             }
             arm_way(y);

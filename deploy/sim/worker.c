@@ -331,7 +331,7 @@ static void on_timer(struct motet_self *self, void *state, uint64_t timer)
     ops_answer(self, k, all);
     if (!all) {
         ops_random(self, k);
-    } else if (k->work->probing && k->number == 0) {
+    } else if (k->work->probing) {
         ops_probe(self, k);
     }
     again(self, k);

@@ -79,8 +79,8 @@ const char *world_ui(const struct world *w, struct motet_ui ui,
             return text;
         }
     }
-    (void)snprintf(text, WORLD_UI_SIZE, "%llx.%x.%x",
-                   (unsigned long long)ui.hi, life, serial);
+    (void)snprintf(text, WORLD_UI_SIZE, "%llx.%x.%x", (unsigned long long)ui.hi,
+                   life, serial);
     return text;
 }
 
@@ -96,9 +96,14 @@ struct input *input_new(struct world *w, enum site_in_kind kind, uint64_t conn,
     return in;
 }
 
+static bool has_bytes(const struct input *in)
+{
+    return in->kind == SITE_IN_BYTES || in->kind == SITE_IN_DATAGRAM;
+}
+
 void input_free(struct world *w, struct input *in)
 {
-    const size_t bytes = in->kind == SITE_IN_BYTES ? in->size : 0;
+    const size_t bytes = has_bytes(in) ? in->size : 0;
     mem_free(&w->mem, in, sizeof *in + bytes);
 }
 
@@ -221,6 +226,8 @@ void node_boot(struct node *n)
     cfg.secret[0] = prng_next(&w->chance);
     cfg.secret[1] = prng_next(&w->chance);
     cfg.insecure = w->tuning.insecure;
+    cfg.transport = w->opt->transport;
+    cfg.aead = &w->aead;
     seeds_of(n, &cfg);
     cfg.actor_kind = work_kind;
     if (n->ring == NULL) {
@@ -282,9 +289,12 @@ void node_pause(struct node *n, uint64_t for_ns)
 static void log_line(struct node *n, const struct site_log *l)
 {
     static const char *const kinds[] = {
-        "?",           "session up", "session down", "member", "refused a peer",
-        "was refused", "stranger",   "rebirth",      "actor",  "stall",
-        "move",        "port frozen", "port here", "port away",
+        "?",         "session up",     "session down",
+        "member",    "refused a peer", "was refused",
+        "stranger",  "rebirth",        "actor",
+        "stall",     "move",           "port frozen",
+        "port here", "port away",      "path up",
+        "path down",
     };
     static const char *const states[] = {"", " alive", " suspect", " dead",
                                          " left"};
@@ -338,7 +348,12 @@ static void take_effects(struct node *n)
         case SITE_CLOSE:
             net_close(n, e->conn);
             break;
+        case SITE_DATAGRAM:
+            udp_send_from(n, e);
+            break;
         case SITE_LOG:
+            n->world->report->paths_up += e->log.kind == SITE_LOG_PATH_UP;
+            n->world->report->paths_down += e->log.kind == SITE_LOG_PATH_DOWN;
             log_line(n, &e->log);
             world_port(n, &e->log);
             break;
@@ -386,14 +401,20 @@ static void resume(struct node *n)
 
 static void hand_over(struct node *n, struct input *in)
 {
+    const bool up = in->kind == SITE_IN_CONN_UP;
+    uint8_t secret[PATH_SECRET_BYTES];
+    udp_secret(in->conn / 2, secret);
     const struct site_in si = {
         .kind = in->kind,
+        .secret = up && !n->world->tuning.insecure ? secret : NULL,
+        .udp = up && in->from.size > 0 ? &in->from : NULL,
+        .from = &in->from,
         .conn = in->conn,
         .dial = in->dial,
         .peer = in->peer,
         .datagram = in->datagram,
         .addr = in->addr,
-        .bytes = in->kind == SITE_IN_BYTES ? in->bytes : NULL,
+        .bytes = has_bytes(in) ? in->bytes : NULL,
         .size = in->size,
     };
     step(n, &si);
@@ -494,6 +515,9 @@ static void on_due(struct world *w, struct deadline *d)
         break;
     case DUE_UNDO:
         faults_on_undo(CONTAINER_OF(d, struct undo, at));
+        break;
+    case DUE_DATAGRAM:
+        udp_on_datagram(CONTAINER_OF(d, struct datagram, arrive));
         break;
     default:
         CHECK(w == NULL);

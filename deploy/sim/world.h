@@ -1,6 +1,8 @@
 #ifndef SIM_WORLD_H
 #define SIM_WORLD_H
 
+#include "cipher.h"
+#include "deploy/fault/fate.h"
 #include "nucleus/base/deadline.h"
 #include "nucleus/base/list.h"
 #include "nucleus/base/map.h"
@@ -14,11 +16,14 @@
  *   world.c     virtual time; nodes: sites that boot, run, pause and crash
  *   simnet.c    connections between them
  *   simdial.c   how those begin
- *   faults.c    who breaks what, when
+ *   simudp.c    datagrams of paths beside them
+ *   faults.c    what breaks, when, and how it ends
+ *   strike.c    what that does to a site
  *   workload.c  the actors on the sites, as a whole (work.h)
  *   worker.c    what an actor does when something comes
  *   ops.c       what it does of its own accord
  *   moving.c    and with ports that move
+ *   owners.c    whose those are, and where they live
  *   user.c      the user's own actor instead, and its invariants
  *   seen.c      which rare paths were reached
  *   sim.c       one run from its seed to its report */
@@ -46,6 +51,7 @@ enum due {
     DUE_DIALED,   /* struct dialing */
     DUE_FAULT,    /* struct script */
     DUE_UNDO,     /* struct undo */
+    DUE_DATAGRAM, /* struct datagram */
 };
 
 /* Bytes or news on their way to a node. */
@@ -57,8 +63,9 @@ struct input {
     uint64_t peer;
     bool datagram;
     char addr[ADDR_SIZE];
+    struct path_addr from; /* of DATAGRAM; of CONN_UP: where datagrams go */
     size_t size;
-    uint8_t bytes[]; /* of BYTES */
+    uint8_t bytes[]; /* of BYTES and DATAGRAM */
 };
 
 /* A machine that runs a site, or did, or will. */
@@ -81,7 +88,7 @@ struct node {
     int64_t wall_s;         /* its wall clock is ahead by this */
     uint64_t busy_until_ns;
     bool paused;
-    bool idle; /* actors stand still, as their ports move */
+    bool idle;          /* actors stand still, as their ports move */
     uint64_t paused_ns; /* when it was */
     uint64_t due_ns;    /* when it wanted its next turn */
     uint64_t jitter_ns; /* its timers are late by up to this */
@@ -94,20 +101,20 @@ struct node {
     uint32_t reborn; /* must be created anew with at least this incarnation */
 };
 
-/* One direction of the way between two nodes. */
+/* How it is between two nodes, in one direction, without faults. */
+struct weather {
+    struct fate_params params;
+    uint64_t rate; /* bytes a second */
+};
+
+/* One direction of the way between two nodes. What it does to what is sent is
+ * the engine's; rate and queue are those of each connection by itself, whose
+ * writer hears how much has left. */
 struct link {
-    uint64_t delay_min_ns;
-    uint64_t delay_mean_ns; /* on top of it, exponential */
-    uint64_t rate;          /* bytes a second */
-    uint32_t loss;          /* of a million */
-    uint32_t duplicate;
-    uint32_t reorder;
-    uint32_t corrupt;
-    uint32_t burst;      /* packets lost in a row, on average; 0 is 1 */
-    uint32_t burst_left; /* to be lost yet */
-    uint64_t queue;      /* bytes it holds; 0: any number */
-    uint32_t cuts;       /* by how many faults it is cut */
-    uint64_t clogged_until_ns;
+    struct fate_link fate;
+    uint64_t rate;
+    uint64_t queue; /* bytes it holds; 0: any number */
+    uint32_t cuts;  /* by how many faults it is cut */
 };
 
 struct segment {
@@ -143,6 +150,7 @@ struct wire {
     enum end_state state[2];
     struct way way[2]; /* [i] is written by side i */
     uint32_t packets;  /* of a datagram path, in flight */
+    bool spoiled;      /* bytes of it are wrong or missing: it breaks */
 };
 
 struct packet {
@@ -150,6 +158,20 @@ struct packet {
     struct wire *wire;
     uint32_t to; /* side */
     struct input *input;
+};
+
+struct datagram {
+    struct deadline arrive;
+    struct list link;
+    struct node *to;
+    uint32_t life;
+    struct input *input;
+};
+
+/* What stands between two nodes, in one direction. */
+struct nat {
+    uint16_t port; /* under which the other side sees this one; 0 = its own */
+    bool narrow;
 };
 
 struct dialing {
@@ -198,14 +220,20 @@ struct world {
     struct sim_report *report;
     struct mem mem;
     struct deadlines due;
-    struct prng chance;     /* faults and set-up */
-    struct prng net_chance; /* the network */
+    struct prng chance;      /* faults and set-up */
+    struct prng net_chance;  /* the network */
+    struct prng path_chance; /* and of the datagrams of paths */
+    struct sim_cipher cipher;
+    struct path_aead aead;
+    struct list datagrams; /* in flight */
+    struct nat nat[NODES_MAX][NODES_MAX];
+    bool healed; /* all faults are over */
     uint64_t now_ns;
     uint64_t hash;       /* of sites that are no more, and of faults */
     uint32_t node_count; /* without the twin */
     struct node node[NODES_MAX];
-    struct link weather[NODES_MAX][NODES_MAX]; /* without faults */
-    struct link link[NODES_MAX][NODES_MAX];    /* with them */
+    struct weather weather[NODES_MAX][NODES_MAX];
+    struct link link[NODES_MAX][NODES_MAX];
     bool datagram[NODES_MAX][NODES_MAX];
     struct list wires;
     struct map wire_of; /* (number, 0) */
@@ -278,8 +306,6 @@ void net_crashed(struct node *n);
 void net_break_one(struct world *w, const struct chaos_fault *f);
 /** Sends on a stream: an input for the other side (NULL: none), or the end. */
 void net_append(struct way *y, struct input *in, bool fin);
-/** How long something is on its way, drawn. */
-uint64_t net_delay(struct world *w, const struct link *l);
 /** What was held up on the way goes on. */
 void net_uncut(struct world *w, uint32_t from, uint32_t to);
 /** Somebody without a certificate worth its name connects and sends rubbish. */
@@ -290,6 +316,16 @@ void net_on_drain(struct way *y);
 void net_on_break(struct wire *x);
 void net_on_packet(struct packet *p);
 void net_on_dialed(struct dialing *d);
+
+/* ---- simudp.c --------------------------------------------------------------
+ */
+
+void udp_send_from(struct node *from, const struct site_effect *e);
+void udp_on_datagram(struct datagram *d);
+void udp_fini(struct world *w);
+struct path_addr udp_addr_of(const struct node *n, uint16_t port);
+/** What the two ends of a connection have in common. */
+void udp_secret(uint64_t wire, uint8_t secret[PATH_SECRET_BYTES]);
 
 /* ---- faults.c --------------------------------------------------------------
  */
@@ -302,6 +338,10 @@ void faults_heal(struct world *w, bool core_only);
 void faults_on(struct script *s);
 void faults_on_undo(struct undo *u);
 void faults_fini(struct world *w);
+/** All links anew, from the weather and the faults that last. */
+void faults_relink(struct world *w);
+/** strike.c: a fault that is about sites begins at one of them. */
+void faults_strike(struct node *n, const struct chaos_fault *f);
 
 /* ---- workload.c ------------------------------------------------------------
  */

@@ -65,7 +65,8 @@ static void emit_ack(struct netmgr *n, const struct conn *c,
     }
 }
 
-/* On CONTROL whichever lane the data came on: it never waits behind bulk. */
+/* On CONTROL or FAST whichever lane the data came on: it never waits behind
+ * bulk. */
 static void answer(struct netmgr *n, const struct conn *c, struct rflow *r)
 {
     list_remove(&r->due);
@@ -90,7 +91,7 @@ static void answer_all(struct netmgr *n, const struct conn *c, struct list *due)
 
 void ack_flush(struct netmgr *n, struct peer *p, bool lazy)
 {
-    const struct conn *c = peer_conn(p, NET_CONTROL);
+    const struct conn *c = answer_conn(p);
     if (c == NULL) {
         return;
     }

@@ -39,7 +39,8 @@ static void certain(struct sflow *f)
 static bool is_certain(const struct sflow *f, const struct net_ack *a)
 {
     const struct conn *c = f->peer->conns[f->lane];
-    if (a->status == MOTET_E_LIMIT && c != NULL && c->datagram) {
+    if (a->status == MOTET_E_LIMIT &&
+        (f->strayed || (c != NULL && c->datagram))) {
         return false;
     }
     return a->status != MOTET_E_MAYBE_LOST;
@@ -135,6 +136,7 @@ bool answer_ack(struct netmgr *n, struct peer *p, const struct net_ack *a)
         gone(n, f, a);
         return true;
     }
+    f->strayed = false;               /* there is a record */
     if (!newer(f->round, a->round)) { /* else it was overtaken */
         f->credit_msgs = a->credit_msgs;
         f->credit_bytes = a->credit_bytes;

@@ -61,6 +61,9 @@ void ping_timer(struct netmgr *n, struct peer *p, uint64_t due_ns)
     if (p->conns[NET_BULK] != NULL) {
         ping_conn(n, p->conns[NET_BULK], late);
     }
+    if (p->conns[NET_FAST] != NULL) {
+        fast_ping(n, p);
+    }
     if (p->conns[NET_CONTROL] != NULL &&
         ping_conn(n, p->conns[NET_CONTROL], late)) {
         timer_set(n, &p->ping, n->now + PING_BUSY_NS);
@@ -80,6 +83,9 @@ static void in_pong(struct netmgr *n, struct conn *c, uint64_t sent_ns)
         return; /* an echo of nothing */
     }
     c->unanswered_ns = sent_ns == c->pinged_ns ? 0 : n->now;
+    if (c->lane == NET_FAST) {
+        fast_pong(n, c, n->now - sent_ns);
+    }
     if (c->lane != NET_CONTROL) {
         return;
     }
@@ -98,6 +104,7 @@ static void in_pong(struct netmgr *n, struct conn *c, uint64_t sent_ns)
         p->srtt_ns = p->srtt_ns - p->srtt_ns / 8 + rtt / 8;
         p->srtt_ns = p->srtt_ns == 0 ? 1 : p->srtt_ns;
     }
+    fast_judge(n, p);
     if (p->up && differs_by_quarter(p->srtt_ns, p->told_rtt_ns)) {
         session_tell(n, p);
     }
@@ -146,6 +153,10 @@ static bool in_frame(struct netmgr *n, struct conn *c,
                      const struct net_frame *f)
 {
     struct peer *p = c->peer;
+    if (c->lane == NET_FAST &&
+        (f->kind == NET_HELLO || f->kind == NET_REFUSE || f->kind == NET_BYE)) {
+        return false;
+    }
     switch (f->kind) {
     case NET_HELLO:
         return in_hello_late(n, c, f->u.hello);
@@ -245,9 +256,12 @@ enum motet_err session_in_ctl(struct netmgr *n, const struct net_in *in)
         return MOTET_E_TOO_BIG;
     }
     const struct peer *p = peer_find(n, in->site);
-    const struct conn *c = p == NULL ? NULL : peer_conn(p, NET_CONTROL);
+    const struct conn *c = p == NULL ? NULL : answer_conn(p);
     if (c == NULL) {
         return MOTET_E_UNREACHABLE;
+    }
+    if (c->lane == NET_FAST && in->size > c->fragment) {
+        c = peer_conn(p, NET_CONTROL);
     }
     struct buf *copy = buf_copy(n->mem, in->bytes, in->size);
     if (copy == NULL) {

@@ -238,6 +238,11 @@ void hello_write(const struct netmgr *n, const struct conn *c, bool answer,
             h->features |= NET_HELLO_DEAD;
         }
     }
+    if (c->token != 0 && !c->datagram) {
+        h->features |= NET_HELLO_PATH;
+        h->features |= n->chacha ? NET_HELLO_CHACHA : 0;
+        h->token = c->token;
+    }
     text_copy(h->name, sizeof(h->name), n->name);
     text_copy(h->cluster, sizeof(h->cluster), n->cluster);
     text_copy(h->address, sizeof(h->address), n->address);

@@ -30,9 +30,12 @@ static bool credit_allows(const struct netmgr *n, const struct sflow *f,
  * only when all earlier ones have their outcome. */
 static bool must_rebind(const struct sflow *f, const struct kept *k)
 {
-    return k->live &&
-           ((f->lane == NET_CONTROL && k->bytes > NET_EXPRESS_BYTES_MAX) ||
-            !pi_equal(k->msg.pi, f->pi));
+    if (!k->live || f->lane == NET_BULK) {
+        return k->live && !pi_equal(k->msg.pi, f->pi);
+    }
+    return k->bytes > NET_EXPRESS_BYTES_MAX ||
+           f->lane != (uint8_t)small_lane(f->peer) ||
+           !pi_equal(k->msg.pi, f->pi);
 }
 
 static bool can_emit(const struct netmgr *n, const struct sflow *f,
@@ -51,14 +54,22 @@ static bool can_emit(const struct netmgr *n, const struct sflow *f,
     return f->fragment > 0 || credit_allows(n, f, k, c);
 }
 
-/* The first message over the limit takes the flow to the bulk lane for good. */
+/* The first message over the limit takes the flow to the bulk lane for good.
+ * Until then it is where small messages go. */
 static void choose_lane(struct netmgr *n, struct sflow *f)
 {
-    if (f->lane == NET_CONTROL && f->nxt == f->una && f->hi == f->una &&
-        sflow_slot(f, f->una)->bytes > NET_EXPRESS_BYTES_MAX) {
+    if (f->lane == NET_BULK) {
+        return;
+    }
+    enum net_lane lane = small_lane(f->peer);
+    const bool settled = f->nxt == f->una && f->hi == f->una;
+    if (settled && sflow_slot(f, f->una)->bytes > NET_EXPRESS_BYTES_MAX) {
+        lane = NET_BULK;
+    }
+    if ((settled || f->handle == 0) && f->lane != (uint8_t)lane) {
         list_remove(&f->ready);
         sflow_unbind(n, f);
-        f->lane = NET_BULK;
+        f->lane = (uint8_t)lane;
     }
 }
 
@@ -163,7 +174,9 @@ static uint32_t remaining_ms(const struct netmgr *n, const struct kept *k)
 static uint32_t emit_data(struct netmgr *n, struct sflow *f, struct conn *c)
 {
     struct kept *k = sflow_slot(f, f->nxt);
-    uint32_t most = c->datagram ? DATAGRAM_BYTES : NET_FRAGMENT_BYTES;
+    uint32_t most = c->datagram           ? DATAGRAM_BYTES
+                    : c->lane == NET_FAST ? c->fragment
+                                          : NET_FRAGMENT_BYTES;
     uint32_t left = k->bytes - f->fragment;
     uint32_t size = left < most ? left : most;
     struct net_data *d = &effect_frame(n, c, NET_DATA)->frame.u.data;
@@ -257,7 +270,8 @@ void lane_flush(struct netmgr *n)
     list_foreach (it, &n->dirty) {
         struct peer *p = LIST_ENTRY(it, struct peer, dirty);
         ack_flush(n, p, false);
-        if (emit_lane(n, p, NET_CONTROL)) {
+        bool data = emit_lane(n, p, NET_CONTROL);
+        if (emit_lane(n, p, NET_FAST) || data) {
             ack_flush(n, p, true);
         }
     }
@@ -267,6 +281,7 @@ void lane_flush(struct netmgr *n)
             ack_flush(n, p, true);
         }
         if (list_empty(&p->ready[NET_CONTROL]) &&
+            list_empty(&p->ready[NET_FAST]) &&
             list_empty(&p->ready[NET_BULK]) && list_empty(&p->acks)) {
             list_remove(&p->dirty);
         }

@@ -258,6 +258,7 @@ static const handler handlers[NET_IN_COUNT] = {
     [NET_IN_AWAY] = move_in_away,
     [NET_IN_ITEM] = move_in_item,
     [NET_IN_CTL] = session_in_ctl,
+    [NET_IN_PATH] = fast_in_path,
     [NET_IN_VIEW] = in_view,
     [NET_IN_LEAVE] = session_in_leave,
     [NET_IN_FLUSH] = in_flush,
@@ -342,6 +343,8 @@ struct netmgr *netmgr_create(const struct netmgr_config *cfg)
     n->site = cfg->site;
     n->incarnation = cfg->incarnation;
     n->insecure = cfg->insecure;
+    n->transport = cfg->transport;
+    n->chacha = cfg->chacha;
     text_copy(n->name, sizeof(n->name), cfg->name);
     text_copy(n->cluster, sizeof(n->cluster), cfg->cluster);
     text_copy(n->address, sizeof(n->address), cfg->address);
@@ -464,6 +467,11 @@ bool netmgr_next_link(const struct netmgr *n, uint64_t after,
         if (p->conns[lane] != NULL) {
             stats->backlog_bytes += p->conns[lane]->backlog;
         }
+    }
+    if (p->conns[NET_FAST] != NULL) {
+        stats->fast = p->conns[NET_FAST]->id;
+        stats->fast_rtt_ns = p->conns[NET_FAST]->srtt_ns;
+        stats->fast_used = p->fast_used;
     }
     return true;
 }

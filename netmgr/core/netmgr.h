@@ -31,6 +31,11 @@
  * delivered. A message whose deadline passes is replaced by a VOID in the same
  * place. Large messages are cut into fragments; flows of one lane take turns.
  *
+ * FAST: where the session has a path over datagrams, flows of small messages,
+ * acknowledgements and small membership frames take it, by `transport`. A flow
+ * changes between CONTROL and FAST when all its messages have their outcome, by
+ * a new BIND; when the path ends, as when a connection breaks.
+ *
  * Lanes: frames of session, membership and acknowledgement go first on CONTROL.
  * A flow begins on CONTROL and, with its first message over
  * NET_EXPRESS_BYTES_MAX, moves to BULK for good once all earlier ones have
@@ -76,6 +81,13 @@ struct net_limits {
 
 struct net_limits net_limits_default(void);
 
+/* Which way small messages go, where both are there. */
+enum net_transport {
+    NET_TCP, /* no path over datagrams is offered or taken */
+    NET_UDP, /* that path while it is up */
+    NET_AUTO /* the one that answers sooner */
+};
+
 struct netmgr_config {
     uint64_t site;
     uint32_t incarnation;
@@ -83,13 +95,17 @@ struct netmgr_config {
     const char *cluster; /* copied */
     const char *address; /* where others reach this site; copied */
     bool insecure;       /* no certificates: never meets a secure site */
+    enum net_transport transport;
+    bool chacha; /* no hardware for AES: asks for ChaCha20 on paths */
     uint64_t seed;
     struct net_limits limits;
     struct mem *mem;     /* borrowed for life */
     struct trace *trace; /* borrowed for life */
 };
 
-enum net_lane { NET_CONTROL, NET_BULK, NET_LANE_COUNT };
+/* FAST is a path over datagrams that the session has besides, at times. */
+enum net_lane { NET_CONTROL, NET_BULK, NET_FAST, NET_LANE_COUNT };
+enum { NET_LANES_DIALED = NET_FAST };
 
 /* The connections of the loop: whoever carries out a NET_FRAME for one of them
  * feeds the frame back as NET_IN_FRAME before it takes the next effect. */
@@ -119,7 +135,9 @@ enum net_frame_kind {
 };
 
 enum net_hello_feature {
-    NET_HELLO_DEAD = 1 << 0, /* the sender has declared to_incarnation dead */
+    NET_HELLO_DEAD = 1 << 0,   /* the sender has declared to_incarnation dead */
+    NET_HELLO_PATH = 1 << 1,   /* it takes a path over datagrams */
+    NET_HELLO_CHACHA = 1 << 2, /* ... and would rather not have AES on it */
 };
 
 struct net_hello {
@@ -136,6 +154,7 @@ struct net_hello {
                            * side of a healed partition is reborn */
     uint32_t body_bytes_max;
     uint64_t features; /* enum net_hello_feature; unknown bits are ignored */
+    uint64_t token;    /* with PATH: drawn for this connection */
     char name[MOTET_NAME_MAX + 1];
     char cluster[MOTET_NAME_MAX + 1];
     char address[NET_ADDR_MAX + 1];
@@ -272,9 +291,14 @@ enum net_in_kind {
                       * NO_MEMORY, PROTOCOL. Takes item->msg.data on success */
     NET_IN_CTL,      /* site, bytes of a CTL frame: best effort; dropped when
                       * there is no session (UNREACHABLE) */
-    NET_IN_VIEW,     /* view_sites, view_lowest: for HELLO */
-    NET_IN_LEAVE,    /* say BYE to all */
-    NET_IN_FLUSH,    /* end of a turn: emit what is ready */
+    NET_IN_PATH,  /* conn (a new name), dial (the CONTROL connection it belongs
+                   * to), size: the path that NET_PATH offered is up, or its
+                   * frames may be larger now: payload bytes of DATA. It is a
+                   * connection of its own from then on: reliable, and in order
+                   * for the frames of one handle */
+    NET_IN_VIEW,  /* view_sites, view_lowest: for HELLO */
+    NET_IN_LEAVE, /* say BYE to all */
+    NET_IN_FLUSH, /* end of a turn: emit what is ready */
     NET_IN_TICK,
     NET_IN_COUNT
 };
@@ -328,6 +352,9 @@ enum net_effect_kind {
                        * STALE: be reborn with at least `incarnation` */
     NET_REFUSED_PEER, /* err, site, incarnation, detail: for the log */
     NET_STRANGER, /* conn, err, detail: closed for a violation; for the log */
+    NET_PATH, /* conn, site, name, up (dialed from here), chacha, tokens (of the
+               * dialer, of the other): both sides of this CONTROL connection
+               * take a path over datagrams. Ends with the connection */
 };
 
 struct net_effect {
@@ -346,6 +373,8 @@ struct net_effect {
     struct place_of place, about;
     uint64_t epoch;
     uint64_t rtt_ns;
+    uint64_t tokens[2];
+    bool chacha;
     bool up;
     const uint8_t *bytes;
     uint32_t size;
@@ -417,6 +446,11 @@ struct net_link_stats {
     uint64_t retrans, dups, naks, breaks;
     uint32_t flows_out, flows_in;
     uint64_t backlog_bytes;
+    uint64_t fast;        /* the connection of its path, 0 = none */
+    uint64_t fast_rtt_ns; /* asked over it, 0 = not known */
+    uint64_t fast_ups;    /* how often it came up, ... */
+    uint64_t fast_downs;  /* ... and went down */
+    bool fast_used;       /* small messages take it */
 };
 
 /** The peer after `after` (0: the first), in order of first acquaintance.

@@ -57,7 +57,7 @@ static bool start_timers(struct netmgr *n, struct peer *p)
     bool ok = timer_start(n, &p->ping, TIMER_PING) &&
               timer_start(n, &p->blip, TIMER_BLIP) &&
               timer_start(n, &p->ack, TIMER_ACK);
-    for (int lane = 0; lane < NET_LANE_COUNT; lane++) {
+    for (int lane = 0; lane < NET_LANES_DIALED; lane++) {
         p->dials[lane].peer = p;
         p->dials[lane].lane = (enum net_lane)lane;
         ok = ok && timer_start(n, &p->dials[lane].timer, TIMER_DIAL);
@@ -84,6 +84,7 @@ struct peer *net_peer_get(struct netmgr *n, uint64_t site)
     list_init(&p->rflows);
     list_init(&p->ready[NET_CONTROL]);
     list_init(&p->ready[NET_BULK]);
+    list_init(&p->ready[NET_FAST]);
     list_init(&p->acks);
     list_init(&p->lazy_acks);
     list_init(&p->starved);
@@ -243,7 +244,7 @@ bool peer_dialed(struct netmgr *n, uint64_t id, struct peer **p,
     }
     list_foreach (it, &n->peers) {
         struct peer *at = LIST_ENTRY(it, struct peer, node);
-        for (int i = 0; i < NET_LANE_COUNT; i++) {
+        for (int i = 0; i < NET_LANES_DIALED; i++) {
             if (at->dials[i].id == id) {
                 *p = at;
                 *lane = (enum net_lane)i;
@@ -330,7 +331,9 @@ enum motet_err peer_in_forget(struct netmgr *n, const struct net_in *in)
     }
     p->wanted = false;
     for (int lane = NET_LANE_COUNT - 1; lane >= 0; lane--) {
-        p->dials[lane].wanted = false;
+        if (lane < NET_LANES_DIALED) {
+            p->dials[lane].wanted = false;
+        }
         if (p->conns[lane] != NULL) {
             net_conn_close(n, p->conns[lane]);
         }

@@ -381,6 +381,11 @@ bool rflow_bind(struct netmgr *n, struct peer *p, const struct conn *c,
     if (rflow_by_handle(n, p, b->handle) != NULL) {
         return false; /* one handle, two flows */
     }
+    if (r != NULL && r->handle != 0 && r->lane == NET_FAST && b->resume &&
+        c->lane == NET_CONTROL && p->conns[NET_FAST] != NULL) {
+        /* It is down over there: what goes on it from here is lost. */
+        net_conn_close(n, p->conns[NET_FAST]);
+    }
     if (r == NULL && b->resume && may_be_evicted(n, p, b)) {
         refuse_bind(n, c, b, MOTET_E_MAYBE_LOST);
         return true;

@@ -41,7 +41,7 @@ void session_told_down(struct netmgr *n, struct peer *p)
 
 /* The flows of a lane lose their handles. They bind again when they have
  * something to send. */
-static void unbind_lane(struct netmgr *n, struct peer *p, enum net_lane lane)
+void session_unbind_lane(struct netmgr *n, struct peer *p, enum net_lane lane)
 {
     list_foreach (it, &p->sflows) {
         struct sflow *f = LIST_ENTRY(it, struct sflow, node);
@@ -75,8 +75,15 @@ static void detach(struct netmgr *n, struct conn *c, bool replaced)
     }
     c->peer = NULL;
     p->conns[c->lane] = NULL;
+    if (c->lane == NET_FAST) {
+        fast_down(n, p);
+        return;
+    }
+    if (c->lane == NET_CONTROL && p->conns[NET_FAST] != NULL) {
+        net_conn_close(n, p->conns[NET_FAST]); /* its keys are those of c */
+    }
     p->stats.breaks++;
-    unbind_lane(n, p, c->lane);
+    session_unbind_lane(n, p, c->lane);
     if (replaced) {
         return;
     }
@@ -178,8 +185,8 @@ static void tell_refused(struct netmgr *n, enum net_effect_kind kind,
               site, kind);
 }
 
-static enum motet_err conn_new(struct netmgr *n, const struct net_in *in,
-                               struct conn **made)
+enum motet_err net_conn_new(struct netmgr *n, const struct net_in *in,
+                            struct conn **made)
 {
     struct conn *c = pool_take(&n->conn_pool);
     if (c == NULL) {
@@ -195,6 +202,9 @@ static enum motet_err conn_new(struct netmgr *n, const struct net_in *in,
     c->verified = in->site;
     c->datagram = in->datagram;
     c->up_ns = n->now;
+    if (n->transport != NET_TCP) {
+        c->token = prng_next(&n->prng);
+    }
     text_copy(c->addr, sizeof(c->addr), in->addr == NULL ? "" : in->addr);
     list_append(&n->conns, &c->node);
     *made = c;
@@ -214,7 +224,7 @@ static void up_dialed(struct netmgr *n, const struct net_in *in)
         return;
     }
     bool needed = p == NULL || p->conns[lane] == NULL;
-    if (!needed || conn_new(n, in, &c) != MOTET_OK) {
+    if (!needed || net_conn_new(n, in, &c) != MOTET_OK) {
         effect_push(n, NET_CLOSE)->conn = in->conn;
         if (s != NULL) {
             seed_again(n, s, 0);
@@ -253,7 +263,7 @@ enum motet_err session_in_up(struct netmgr *n, const struct net_in *in)
         return MOTET_OK;
     }
     struct conn *c;
-    enum motet_err err = conn_new(n, in, &c);
+    enum motet_err err = net_conn_new(n, in, &c);
     if (err != MOTET_OK) {
         return err;
     }
@@ -338,6 +348,9 @@ static void adopt(struct netmgr *n, struct conn *c, struct peer *p,
     if (!h->answer) {
         send_hello(n, c, true);
     }
+    if (lane == NET_CONTROL) {
+        fast_offer(n, c, h);
+    }
     if (lane == NET_CONTROL && !was_up) {
         p->up = true;
         n->sessions++;
@@ -382,7 +395,7 @@ static void tell_dead(struct netmgr *n, struct peer *p,
 void session_hello_in(struct netmgr *n, struct conn *c,
                       const struct net_hello *h)
 {
-    if (h->answer != c->dialed || h->lane >= NET_LANE_COUNT ||
+    if (h->answer != c->dialed || h->lane >= NET_FAST ||
         (c->dialed && h->lane != c->lane)) {
         peer_violation(n, c, "hello out of place");
         return;

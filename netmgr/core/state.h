@@ -16,6 +16,7 @@
  *   session.c  connections: HELLO, adoption
  *   frames.c   the way of frames, PING, round trips
  *   hello.c    the HELLO rules, a pure function
+ *   fast.c     the path over datagrams, and when it is taken
  *   locate.c   where a port lives
  *   move.c     flows of ports that move
  *   loop.c     the session with this site itself
@@ -106,6 +107,9 @@ struct conn {
     uint64_t pinged_ns;
     uint32_t unbound; /* the last handle answered UNBOUND, and when */
     uint64_t unbound_turn;
+    uint64_t token;    /* in our HELLO */
+    uint64_t srtt_ns;  /* FAST: by PING, 0 = not known */
+    uint32_t fragment; /* FAST: payload of a DATA frame at most */
     struct deadline timer;
     char addr[NET_ADDR_MAX + 1];
 };
@@ -154,7 +158,8 @@ struct peer {
     char hello_addr[NET_ADDR_MAX + 1]; /* by its own word */
     uint32_t body_bytes_max;           /* what it takes, 0 = not known */
     struct conn *conns[NET_LANE_COUNT];
-    struct dial dials[NET_LANE_COUNT];
+    struct dial dials[NET_LANES_DIALED];
+    bool fast_used; /* small messages take conns[NET_FAST] */
     struct twin twin;
 
     struct deadline ping;
@@ -214,6 +219,7 @@ struct sflow {
     bool returning;
     bool await;    /* BIND(resume) not answered yet */
     bool bind_due; /* repeat the BIND (datagram) */
+    bool strayed;  /* its last BIND may still arrive, from a path that ended */
     bool starved;  /* no credit, or rewound */
     bool blocked;  /* a sender was told AGAIN */
     bool frozen;   /* its source moves: nothing happens to it */
@@ -312,6 +318,8 @@ struct netmgr {
     uint64_t site;
     uint32_t incarnation;
     bool insecure;
+    enum net_transport transport;
+    bool chacha;
     bool leaving;
     bool more; /* a step stopped at the ring of effects */
     char name[MOTET_NAME_MAX + 1];
@@ -447,6 +455,7 @@ enum motet_err session_in_down(struct netmgr *n, const struct net_in *in);
 void session_tell(struct netmgr *n, struct peer *p);
 /** The break has lasted, or the peer is dead: tells it if that is news. */
 void session_told_down(struct netmgr *n, struct peer *p);
+void session_unbind_lane(struct netmgr *n, struct peer *p, enum net_lane lane);
 void session_hello_in(struct netmgr *n, struct conn *c,
                       const struct net_hello *h);
 void session_refuse_in(struct netmgr *n, struct conn *c,
@@ -454,6 +463,27 @@ void session_refuse_in(struct netmgr *n, struct conn *c,
 /** Answers a HELLO that came again (datagram). */
 void session_hello_again(struct netmgr *n, const struct conn *c);
 struct conn *conn_find(const struct netmgr *n, uint64_t id);
+
+/** A connection that came up, not adopted yet. */
+enum motet_err net_conn_new(struct netmgr *n, const struct net_in *in,
+                            struct conn **made);
+
+/* ---- fast.c ---- */
+
+/** CONTROL is adopted: offers a path if both sides take one. */
+void fast_offer(struct netmgr *n, const struct conn *c,
+                const struct net_hello *h);
+enum motet_err fast_in_path(struct netmgr *n, const struct net_in *in);
+/** The path is no more: what went over it goes over CONTROL. */
+void fast_down(struct netmgr *n, struct peer *p);
+void fast_ping(struct netmgr *n, struct peer *p);
+void fast_pong(struct netmgr *n, struct conn *c, uint64_t rtt_ns);
+/** Decides again which way small messages go. */
+void fast_judge(struct netmgr *n, struct peer *p);
+/** Where flows of small messages belong now. */
+enum net_lane small_lane(const struct peer *p);
+/** Where acknowledgements go; NULL without a session. */
+const struct conn *answer_conn(const struct peer *p);
 
 /* ---- frames.c ---- */
 

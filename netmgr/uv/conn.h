@@ -49,6 +49,7 @@ struct conn {
     enum conn_state state;
     unsigned refs; /* what libuv still knows of it */
     bool dialled;
+    bool on_detour; /* `direct` is to be tried if that fails */
     bool was_up;
     bool writing;  /* `write` is under way with `flight` bytes of `wire` */
     bool shut;     /* nothing will be written any more */
@@ -62,6 +63,7 @@ struct conn {
     uv_getaddrinfo_t resolve;
     struct addrinfo *found; /* all addresses of a name, and the next to try */
     struct addrinfo *next;
+    struct sockaddr_in direct;
     SSL *ssl;
     struct tls_peer peer;
     uint64_t read_turn; /* of the last read */
@@ -101,7 +103,9 @@ struct transport {
     uint64_t serial;
     uint64_t turn; /* of the loop, from 1 */
     char address[ADDRESS_TEXT_MAX];
+    struct in_addr detour; /* 0: none */
     uv_tcp_t listener;
+    struct udp *udp; /* NULL without datagrams */
     uv_prepare_t prepare;
     uv_check_t check;
     uv_idle_t idle;
@@ -158,7 +162,8 @@ BIO_METHOD *conn_bio_method(void);
 /** Dials for a connection just created; its deadline runs already. */
 void dial_start(struct conn *c, const char *addr);
 
-/** The first address failed: tries the next, or fails with `err`. */
+/** The first address failed: tries the next, or fails with `err`. A detour is
+ * left only when nobody listens there. */
 void dial_next(struct conn *c, int err);
 
 /** Drops a reference to the transport; frees it with the last. */

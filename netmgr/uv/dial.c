@@ -36,6 +36,11 @@ static void on_reopen(uv_handle_t *handle)
     }
     CHECK(uv_tcp_init(c->t->loop, &c->tcp) == 0);
     c->tcp.data = c;
+    if (c->on_detour) {
+        c->on_detour = false;
+        connect_to(c, (const struct sockaddr *)&c->direct);
+        return;
+    }
     const struct addrinfo *to = c->next;
     c->next = to->ai_next;
     connect_to(c, to->ai_addr);
@@ -43,7 +48,8 @@ static void on_reopen(uv_handle_t *handle)
 
 void dial_next(struct conn *c, int err)
 {
-    if (c->next == NULL) {
+    const bool direct = c->on_detour && err == UV_ECONNREFUSED;
+    if (c->next == NULL && !direct) {
         conn_fail(c, CAUSE_OTHER, "cannot connect to %.150s: %s", c->addr,
                   uv_strerror(err));
         return;
@@ -85,6 +91,21 @@ static void resolve(struct conn *c, const struct address_name *name)
     c->refs++;
 }
 
+/* To a numeric address: by the detour, if there is one. */
+static void connect_first(struct conn *c, const struct sockaddr_storage *sa)
+{
+    struct sockaddr_in via;
+    if (sa->ss_family != AF_INET || c->t->detour.s_addr == 0) {
+        connect_to(c, (const struct sockaddr *)sa);
+        return;
+    }
+    memcpy(&via, sa, sizeof via);
+    c->direct = via;
+    c->on_detour = true;
+    via.sin_addr = c->t->detour;
+    connect_to(c, (const struct sockaddr *)&via);
+}
+
 void dial_start(struct conn *c, const char *addr)
 {
     char why[TLS_WHY_MAX];
@@ -95,7 +116,7 @@ void dial_start(struct conn *c, const char *addr)
     if (!address_split(addr, &name, why, sizeof why)) {
         conn_fail(c, CAUSE_OTHER, "%s", why);
     } else if (address_numeric(&name, &sa)) {
-        connect_to(c, (const struct sockaddr *)&sa);
+        connect_first(c, &sa);
     } else {
         resolve(c, &name);
     }

@@ -14,6 +14,7 @@
 
 enum {
     BACKLOG = 512,
+    PORT_TRIES = 16, /* for one that is free for TCP and UDP */
     TURN_ROUNDS = 4, /* of writing and telling, before the loop polls again */
 };
 
@@ -72,11 +73,19 @@ static void end_turn(struct transport *t)
     }
 }
 
+static void flush_udp(struct transport *t)
+{
+    if (t->udp != NULL && !t->closing) {
+        udp_flush(t->udp);
+    }
+}
+
 static void on_prepare(uv_prepare_t *prepare)
 {
     struct transport *t = prepare->data;
     t->turn++;
     end_turn(t);
+    flush_udp(t);
 }
 
 static void on_check(uv_check_t *check)
@@ -90,6 +99,7 @@ void transport_flush(struct transport *t)
     list_foreach (node, &t->dirty) {
         (void)conn_flush(LIST_ENTRY(node, struct conn, dirty));
     }
+    flush_udp(t);
 }
 
 /* -- accepting ------------------------------------------------------------- */
@@ -218,6 +228,13 @@ static int listen_on(const char *text, char *why, size_t why_size)
     return fd;
 }
 
+/* Whether "host:port" leaves the port to the kernel. */
+static bool any_port(const char *text)
+{
+    const size_t size = strlen(text);
+    return size >= 2 && strcmp(text + size - 2, ":0") == 0;
+}
+
 /* -- life ------------------------------------------------------------------ */
 
 static void release(struct transport *t)
@@ -271,6 +288,9 @@ static struct transport *prepare(const struct transport_config *cfg,
     t->ctx = cfg->ctx;
     t->turn = 1;
     t->cluster = copy(cfg->cluster);
+    if (cfg->detour != NULL) {
+        (void)uv_inet_pton(AF_INET, cfg->detour, &t->detour);
+    }
     list_init(&t->conns);
     list_init(&t->dirty);
     if (cfg->insecure) {
@@ -318,7 +338,7 @@ static void enter(struct transport *t, int fd)
     CHECK(uv_prepare_init(t->loop, &t->prepare) == 0);
     CHECK(uv_check_init(t->loop, &t->check) == 0);
     CHECK(uv_idle_init(t->loop, &t->idle) == 0);
-    t->refs = 4;
+    t->refs = t->udp != NULL ? 5 : 4;
     t->listener.data = t;
     t->prepare.data = t;
     t->check.data = t;
@@ -332,6 +352,52 @@ static void enter(struct transport *t, int fd)
     address_text((const struct sockaddr *)&sa, t->address);
 }
 
+static void on_datagram(void *ctx, const struct path_addr *from,
+                        const uint8_t *data, size_t size)
+{
+    struct transport *t = ctx;
+    t->events.datagram(t->ctx, from, data, size);
+}
+
+/* A UDP socket at the address of the listener `fd`. */
+static struct udp *open_udp(struct transport *t, int fd, int *err)
+{
+    struct sockaddr_storage sa = {0};
+    socklen_t size = sizeof sa;
+    if (getsockname(fd, (struct sockaddr *)&sa, &size) != 0) {
+        *err = errno;
+        return NULL;
+    }
+    return udp_open(t->loop, (const struct sockaddr *)&sa, size, on_datagram, t,
+                    err);
+}
+
+/* Listens for both. Where any port will do, one that is free for both. */
+static int listen_both(struct transport *t, const struct transport_config *cfg,
+                       char *why, size_t why_size)
+{
+    int err = 0;
+    for (unsigned tries = 0; tries < PORT_TRIES; tries++) {
+        const int fd = listen_on(cfg->listen, why, why_size);
+        if (fd < 0 || !cfg->datagrams) {
+            return fd;
+        }
+        t->udp = open_udp(t, fd, &err);
+        if (t->udp != NULL) {
+            return fd;
+        }
+        (void)close(fd);
+        if (err != EADDRINUSE || !any_port(cfg->listen)) {
+            break;
+        }
+    }
+    (void)snprintf(why, why_size,
+                   "cannot take datagrams on %.100s: %s; free the UDP port, "
+                   "or say transport tcp",
+                   cfg->listen, uv_strerror(uv_translate_sys_error(err)));
+    return -1;
+}
+
 struct transport *transport_open_limited(const struct transport_config *cfg,
                                          const struct transport_limits *limits,
                                          char *why, size_t why_size)
@@ -342,7 +408,7 @@ struct transport *transport_open_limited(const struct transport_config *cfg,
     if (t == NULL) {
         return NULL;
     }
-    int fd = listen_on(cfg->listen, why, why_size);
+    int fd = listen_both(t, cfg, why, why_size);
     if (fd < 0) {
         release(t);
         return NULL;
@@ -364,6 +430,11 @@ static void on_own_closed(uv_handle_t *handle)
     transport_unref(handle->data);
 }
 
+static void on_udp_closed(void *ctx)
+{
+    transport_unref(ctx);
+}
+
 void transport_close(struct transport *t)
 {
     if (t->closing) {
@@ -379,6 +450,10 @@ void transport_close(struct transport *t)
         }
         conn_close(c);
     }
+    if (t->udp != NULL) {
+        udp_close(t->udp, on_udp_closed);
+        t->udp = NULL;
+    }
     uv_close((uv_handle_t *)&t->listener, on_own_closed);
     uv_close((uv_handle_t *)&t->prepare, on_own_closed);
     uv_close((uv_handle_t *)&t->check, on_own_closed);
@@ -389,6 +464,17 @@ void transport_drop_all(struct transport *t)
 {
     list_foreach (node, &t->conns) {
         conn_close(LIST_ENTRY(node, struct conn, node));
+    }
+}
+
+void transport_drop_direct(struct transport *t)
+{
+    list_foreach (node, &t->conns) {
+        struct conn *c = LIST_ENTRY(node, struct conn, node);
+        if (t->detour.s_addr != 0 && c->dialled && !c->on_detour &&
+            c->state != CONN_RESOLVING && c->state != CONN_CLOSED) {
+            conn_close(c);
+        }
     }
 }
 
@@ -438,6 +524,40 @@ void transport_write(struct transport *t, uint64_t conn, const void *data,
         return;
     }
     conn_mark(c);
+}
+
+bool transport_secret(struct transport *t, uint64_t conn,
+                      uint8_t secret[PATH_SECRET_BYTES])
+{
+    static const char label[] = "EXPORTER-motet-udp-v1";
+    const struct conn *c = conn_by_id(t, conn);
+    return c != NULL && c->ssl != NULL &&
+           SSL_export_keying_material(c->ssl, secret, PATH_SECRET_BYTES, label,
+                                      sizeof label - 1, NULL, 0, 0) == 1;
+}
+
+bool transport_udp_addr(struct transport *t, uint64_t conn,
+                        struct path_addr *addr)
+{
+    struct sockaddr_storage sa = {0};
+    int size = sizeof sa;
+    const struct conn *c = conn_by_id(t, conn);
+    return c != NULL && c->dialled && t->udp != NULL &&
+           uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&sa, &size) == 0 &&
+           udp_addr((const struct sockaddr *)&sa, addr);
+}
+
+void transport_datagram(struct transport *t, const struct path_addr *to,
+                        const uint8_t *data, size_t size)
+{
+    if (t->udp != NULL) {
+        udp_send(t->udp, to, data, size);
+    }
+}
+
+struct udp_counts transport_udp_counts(const struct transport *t)
+{
+    return t->udp != NULL ? udp_counts(t->udp) : (struct udp_counts){0};
 }
 
 void transport_close_conn(struct transport *t, uint64_t conn)

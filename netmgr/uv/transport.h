@@ -7,9 +7,11 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "netmgr/path/path.h"
 #include "nucleus/base/check.h"
+#include "udp.h"
 
-/* The TCP and TLS 1.3 driver: libuv and OpenSSL behind five calls and five
+/* The driver of TCP, TLS 1.3 and UDP: libuv and OpenSSL behind a few calls and
  * call-backs. It knows nothing of frames. One loop thread.
  *
  * TLS: 1.3 only, both sides verify against the cluster's authority, ALPN
@@ -20,6 +22,11 @@
  * the acceptor sends one byte, 'M', before all else: in TLS 1.3 the dialler is
  * done before the acceptor has judged its certificate, and it is not `up` (but
  * learns the reason in `dial_failed`) until it was let in.
+ *
+ * Datagrams: with `datagrams`, a UDP socket at the same address as the
+ * listener. What comes there is given on as it is; whether it means something
+ * is for the paths (netmgr/path) to say. Their keys come from the secrets of
+ * connections.
  *
  * Events come from the turn of the loop, never from inside a call of this
  * interface; every call is allowed from inside an event.
@@ -52,6 +59,9 @@ struct transport_events {
      * second per cause with a count. */
     void (*refused)(void *ctx, const char *addr, const char *why,
                     uint32_t suppressed);
+    /** Anything that came to the UDP socket. */
+    void (*datagram)(void *ctx, const struct path_addr *from,
+                     const uint8_t *data, size_t size);
 };
 
 struct transport_config {
@@ -59,9 +69,14 @@ struct transport_config {
     const char *listen;  /* "host:port", port 0 = any */
     const char *cluster; /* copied */
     bool insecure;       /* plain TCP, no certificates */
+    bool datagrams;      /* UDP too */
     const char *ca_file; /* PEM; the next two: this site's */
     const char *cert_file;
     const char *key_file; /* PEM, readable by its owner only: checked */
+    /* An IPv4 address of loopback, or NULL: where a relay may listen for us.
+     * Peers with a numeric IPv4 address are dialed there first, at their port;
+     * if nobody listens, directly. Copied. */
+    const char *detour;
     struct transport_events events;
     void *ctx;
 };
@@ -94,6 +109,23 @@ uint64_t transport_site(const struct transport *t);
 void transport_dial(struct transport *t, uint64_t dial, uint64_t peer,
                     const char *addr);
 
+/** Of a connection that is up: a secret that only its two ends know, by the
+ * exporter of TLS. @return false: insecure, or there is no such connection */
+MUST_USE bool transport_secret(struct transport *t, uint64_t conn,
+                               uint8_t secret[PATH_SECRET_BYTES]);
+
+/** Where the other end of a connection dialed from here takes datagrams.
+ * @return false: accepted, or there is no such connection */
+MUST_USE bool transport_udp_addr(struct transport *t, uint64_t conn,
+                                 struct path_addr *addr);
+
+/** Queues a datagram (copied) until the end of the turn; best effort. */
+void transport_datagram(struct transport *t, const struct path_addr *to,
+                        const uint8_t *data, size_t size);
+
+/** Zeros without a UDP socket. */
+struct udp_counts transport_udp_counts(const struct transport *t);
+
 /** Queues bytes (copied). They are encrypted and written at the end of the
  * loop's turn, all that was queued in as few records and writes as can be.
  * Unknown or closing connections are ignored: `down` has told or will tell.
@@ -108,6 +140,10 @@ void transport_close_conn(struct transport *t, uint64_t conn);
 /** Closes all connections and gives up all dials; their last events follow. The
  * listener stays. */
 void transport_drop_all(struct transport *t);
+
+/** Closes the connections that were dialed directly although there is a detour:
+ * perhaps it can be taken now. Their last events follow. */
+void transport_drop_direct(struct transport *t);
 
 /** Writes what is queued now instead of at the end of the turn. */
 void transport_flush(struct transport *t);

@@ -334,6 +334,12 @@ bool members_next(const struct members *m, uint64_t after,
     return true;
 }
 
+bool members_know(const struct members *m, uint64_t site, uint32_t incarnation)
+{
+    const struct member *x = member_find(m, site);
+    return x != NULL && x->u.incarnation == incarnation;
+}
+
 uint32_t members_alive(const struct members *m, uint64_t *lowest)
 {
     *lowest = m->cfg.site;

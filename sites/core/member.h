@@ -158,6 +158,9 @@ struct member_info {
 MUST_USE bool members_next(const struct members *m, uint64_t after,
                            struct member_info *info);
 
+/** Whether this life of a site is known here, be it over or not. */
+bool members_know(const struct members *m, uint64_t site, uint32_t incarnation);
+
 /** Sites alive (suspects included), this one too; and the lowest id of them. */
 uint32_t members_alive(const struct members *m, uint64_t *lowest);
 

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "netmgr/core/netmgr.h"
 #include "nucleus/base/check.h"
 
 /* What a site's process is told: by a file of `key = value` lines, and by flags
@@ -26,19 +27,22 @@ struct config {
     char *cluster;
     char *listen;    /* "host:port" */
     char *advertise; /* where others reach it; NULL = as listened on */
+    char *detour;    /* of loopback; NULL = none */
     char *state_dir;
     char *socket; /* of the attachment; NULL = none */
     char *ca;
     char *cert;
     char *key;
-    char *log; /* "text", "json" or "none" */
-    char *memory;
-    char *dump; /* NULL: states are not dumped */ /* "256MiB" */
-    struct config_list join;                      /* addresses of members */
+    char *log;                /* "text", "json" or "none" */
+    char *memory;             /* "256MiB" */
+    char *dump;               /* NULL: states are not dumped */
+    char *transport;          /* "tcp", "udp" or "auto" */
+    struct config_list join;  /* addresses of members */
     struct config_list actor; /* "kind" or "kind:arguments" */
     struct config_list allow; /* uids that may attach beside ours and root */
     bool insecure;
     uint64_t memory_bytes;
+    enum net_transport transport_code;
     bool managed; /* a service manager is told how it is; no key */
 };
 

@@ -9,6 +9,7 @@
 #include "dump.h"
 #include "life.h"
 #include "log.h"
+#include "netmgr/uv/cipher.h"
 #include "netmgr/uv/transport.h"
 #include "notify.h"
 #include "nucleus/base/deadline.h"
@@ -48,6 +49,7 @@ struct host {
     struct attach *attach;
     struct site *site;
     struct trace_record *ring;
+    struct path_aead *aead;
     uint64_t site_id;
     uint64_t due_ns; /* of the timer */
     uint64_t watchdog_at_ms;
@@ -112,6 +114,9 @@ static void on_effect(struct host *h, const struct site_effect *e)
         break;
     case SITE_CLOSE:
         transport_close_conn(h->transport, e->conn);
+        break;
+    case SITE_DATAGRAM:
+        transport_datagram(h->transport, &e->to, e->bytes, e->size);
         break;
     case SITE_ACTOR:
         attach_effect(h->attach, e->actor);
@@ -192,6 +197,9 @@ static bool be_born(struct host *h)
     c.trace_ring = h->ring;
     c.actor_kind = kind_of;
     c.actor_ctx = h;
+    c.transport = h->cfg->transport_code;
+    c.aead = h->aead;
+    c.chacha = !cipher_aes_is_fast();
     h->lives++;
     h->site = site_create(&c, uv_hrtime());
     if (h->site == NULL) {
@@ -303,11 +311,18 @@ static void on_up(void *ctx, uint64_t conn, uint64_t peer, uint64_t dial,
         transport_close_conn(h->transport, conn);
         return;
     }
+    uint8_t secret[PATH_SECRET_BYTES];
+    struct path_addr udp;
+    const bool known = transport_secret(h->transport, conn, secret);
+    const bool has_udp = transport_udp_addr(h->transport, conn, &udp);
     feed(h, &(struct site_in){.kind = SITE_IN_CONN_UP,
                               .conn = conn,
                               .peer = peer,
                               .dial = dial & (((uint64_t)1 << DIAL_BITS) - 1),
+                              .secret = known ? secret : NULL,
+                              .udp = has_udp ? &udp : NULL,
                               .addr = addr});
+    explicit_bzero(secret, sizeof secret);
 }
 
 static void on_bytes(void *ctx, uint64_t conn, const uint8_t *data, size_t size)
@@ -317,6 +332,21 @@ static void on_bytes(void *ctx, uint64_t conn, const uint8_t *data, size_t size)
     feed(h,
          &(struct site_in){
              .kind = SITE_IN_BYTES, .conn = conn, .bytes = data, .size = size});
+    h->fed += size;
+    if (h->fed >= WORK_BYTES && h->site != NULL && h->end == HOST_RUNNING) {
+        work(h);
+    }
+}
+
+static void on_datagram(void *ctx, const struct path_addr *from,
+                        const uint8_t *data, size_t size)
+{
+    struct host *h = ctx;
+
+    feed(h, &(struct site_in){.kind = SITE_IN_DATAGRAM,
+                              .from = from,
+                              .bytes = data,
+                              .size = size});
     h->fed += size;
     if (h->fed >= WORK_BYTES && h->site != NULL && h->end == HOST_RUNNING) {
         work(h);
@@ -451,6 +481,7 @@ void host_reload(struct host *h)
     } else {
         log_line(&h->log, LOG_WARN, "certificates kept as they were: %s", why);
     }
+    transport_drop_direct(h->transport); /* a relay may listen now */
 }
 
 void host_stop(struct host *h)
@@ -485,15 +516,18 @@ static bool open_transport(struct host *h, char *why)
         .listen = h->cfg->listen,
         .cluster = h->cfg->cluster,
         .insecure = h->cfg->insecure,
+        .datagrams = h->cfg->transport_code != NET_TCP,
         .ca_file = h->cfg->ca,
         .cert_file = h->cfg->cert,
         .key_file = h->cfg->key,
+        .detour = h->cfg->detour,
         .events = {.up = on_up,
                    .bytes = on_bytes,
                    .drained = on_drained,
                    .down = on_down,
                    .dial_failed = on_dial_failed,
-                   .refused = on_turned_away},
+                   .refused = on_turned_away,
+                   .datagram = on_datagram},
         .ctx = h,
     };
 
@@ -534,6 +568,7 @@ struct host *host_open(const struct config *cfg, char *why)
         return NULL;
     }
     open_handles(h);
+    h->aead = cipher_new(cfg->insecure);
     h->ring = calloc(TRACE_RING, sizeof *h->ring);
     if (h->ring == NULL || !open_transport(h, why) || !open_attach(h, why)) {
         host_close(h);
@@ -602,6 +637,7 @@ void host_close(struct host *h)
     uv_run(&h->loop, UV_RUN_DEFAULT);
     CHECK(uv_loop_close(&h->loop) == 0);
     state_close(&h->state);
+    cipher_free(h->aead);
     free(h->ring);
     free(h);
 }

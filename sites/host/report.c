@@ -61,6 +61,12 @@ void report_log(struct log *l, const struct site_log *w)
         log_line(l, LOG_ERROR, "actor %s could not start: %s", w->name,
                  motet_err_text(w->err));
         break;
+    case SITE_LOG_PATH_UP:
+        log_line(l, LOG_NOTE, "path to %s over UDP is up", w->name);
+        break;
+    case SITE_LOG_PATH_DOWN:
+        log_line(l, LOG_WARN, "path to %s over UDP is down: %s", w->name, why);
+        break;
     case SITE_LOG_STALL:
         log_line(l, LOG_WARN, "the loop was late by %llu ms",
                  (unsigned long long)(w->value / 1000000));

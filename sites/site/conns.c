@@ -11,8 +11,11 @@ void conns_init(struct site *s)
     map_init(&s->conn_by_id, &s->own, prng_next(&s->prng));
 }
 
-static void conn_free(struct site *s, struct conn *c)
+void site_conn_free(struct site *s, struct conn *c)
 {
+    if (!c->fast && c->way != NULL) {
+        paths_gone(s, c);
+    }
     list_remove(&c->link);
     list_remove(&c->dirty);
     map_remove(&s->conn_by_id, c->id, 0);
@@ -27,7 +30,8 @@ static void conn_free(struct site *s, struct conn *c)
 void conns_fini(struct site *s)
 {
     list_foreach (it, &s->conns) {
-        conn_free(s, LIST_ENTRY(it, struct conn, link));
+        LIST_ENTRY(it, struct conn, link)->way = NULL; /* see paths_fini() */
+        site_conn_free(s, LIST_ENTRY(it, struct conn, link));
     }
     map_fini(&s->conn_by_id);
 }
@@ -40,6 +44,13 @@ void conn_up(struct site *s, const struct site_in *in)
     CHECK(map_get(&s->conn_by_id, in->conn, 0) == NULL);
     c->id = in->conn;
     c->datagram = in->datagram;
+    if (in->secret != NULL) {
+        memcpy(c->secret, in->secret, sizeof c->secret);
+    }
+    if (in->udp != NULL) {
+        c->has_udp = true;
+        c->udp = *in->udp;
+    }
     CHECK(map_put(&s->conn_by_id, c->id, 0, c));
     list_append(&s->conns, &c->link);
     site_net(s, &(struct net_in){.kind = NET_IN_CONN_UP,
@@ -58,7 +69,7 @@ void conn_down(struct site *s, uint64_t id)
         return;
     }
     bool dead = c->dead;
-    conn_free(s, c);
+    site_conn_free(s, c);
     if (!dead) {
         site_net(s, &(struct net_in){.kind = NET_IN_CONN_DOWN, .conn = id});
     }
@@ -201,6 +212,10 @@ void conn_frame(struct site *s, uint64_t id, const struct net_frame *f)
     if (c == NULL || c->dead) {
         return;
     }
+    if (c->fast) {
+        paths_frame(s, c, f);
+        return;
+    }
     if (c->out_size + size > SITE_OUT_BYTES_MAX ||
         !reserve(&s->mem, &c->out, &c->out_capacity,
                  c->out_size + size + PACKET_PREFIX)) {
@@ -230,6 +245,13 @@ void site_conn_close(struct site *s, uint64_t id)
 
     if (c == NULL || c->dead) {
         return;
+    }
+    if (c->fast) {
+        paths_close(s, c);
+        return;
+    }
+    if (c->way != NULL) {
+        paths_gone(s, c);
     }
     c->dead = true;
     site_note(s, SITE_CLOSE, NULL, NULL, NULL)->e.conn = id;

@@ -102,6 +102,38 @@ static void fill_link(const struct site *s, const struct net_link_stats *l,
     SET(m, backlog_bytes, l->backlog_bytes);
 }
 
+static void fill_path(const struct site *s, const struct net_link_stats *l,
+                      Motet__ControlLink *m)
+{
+    struct path_stats p;
+
+    SET(m, path_ups, l->fast_ups);
+    SET(m, path_downs, l->fast_downs);
+    if (!site_path_stats(s, l->fast, &p)) {
+        return;
+    }
+    SET(m, path_up, 1);
+    SET(m, path_used, l->fast_used);
+    SET(m, path_rtt_ns, p.rtt_ns);
+    SET(m, path_mtu, p.mtu);
+    SET(m, path_window_bytes, p.window_bytes);
+    SET(m, path_flight_bytes, p.flight_bytes);
+    SET(m, path_queue_bytes, p.queue_bytes);
+    SET(m, path_tx_packets, p.tx_packets);
+    SET(m, path_rx_packets, p.rx_packets);
+    SET(m, path_tx_bytes, p.tx_bytes);
+    SET(m, path_rx_bytes, p.rx_bytes);
+    SET(m, path_tx_frames, p.tx_frames);
+    SET(m, path_rx_frames, p.rx_frames);
+    SET(m, path_retrans, p.retrans);
+    SET(m, path_lost, p.lost);
+    SET(m, path_dups, p.dups);
+    SET(m, path_defs, p.defs);
+    SET(m, path_forged, p.forged);
+    SET(m, path_congested, p.congested);
+    SET(m, path_key, p.key_out);
+}
+
 static void answer_links(struct site *s, const request_t *q, struct page *p)
 {
     uint64_t at = q->after_hi;
@@ -117,6 +149,7 @@ static void answer_links(struct site *s, const request_t *q, struct page *p)
         p->stats[i] = stats;
         p->link_list[i] = &p->links[i];
         fill_link(s, &p->stats[i], &p->links[i]);
+        fill_path(s, &p->stats[i], &p->links[i]);
         p->links[i].name = p->stats[i].name;
         p->links[i].address = p->stats[i].addr;
         at = stats.site;

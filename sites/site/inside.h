@@ -12,6 +12,7 @@
 /* The inside of a site.
  *
  *   conns.c    bytes of connections <-> frames
+ *   paths.c    datagrams <-> frames: the paths of sessions
  *   route.c    the effects of each machine -> inputs of the others
  *   actors.c   runs the supervisor actors
  *   self.c     what an actor can do (motet/supervisor.h)
@@ -40,7 +41,37 @@ struct conn {
     size_t out_at;
     size_t out_size;
     size_t out_capacity;
-    size_t packet; /* datagram: where the length of the open packet stands */
+    size_t packet;   /* datagram: where the length of the open packet stands */
+    struct way *way; /* over datagrams: that it carries, or (fast) that it is */
+    bool fast;
+    bool has_udp;
+    struct path_addr udp;
+    uint8_t secret[PATH_SECRET_BYTES]; /* zeros if insecure */
+};
+
+/* What a session has beside a CONTROL connection, as long as that lasts: one
+ * path after the other, each with keys of its own. */
+struct way {
+    struct list link;
+    struct list dirty;
+    struct deadline timer;
+    struct conn *control; /* NULL: it is gone, and so will this be */
+    struct conn *fast;    /* the path as a connection, while it is up */
+    struct path *path;    /* NULL: the next one is tried at the timer */
+    bool closing;         /* it says farewell, then there is none */
+    bool dialed;
+    int cipher;
+    uint16_t life;
+    uint32_t id_in, id_out;
+    uint32_t looked; /* at first packets of new lives, since ... */
+    uint64_t looked_ns;
+    uint64_t back_off_ns;
+    uint64_t up_ns;
+    uint64_t drained;
+    uint32_t fragment;
+    uint64_t site;
+    char name[MOTET_NAME_MAX + 1];
+    uint8_t master[PATH_SECRET_BYTES];
 };
 
 /* A site_effect with the strings it points to. */
@@ -105,6 +136,15 @@ struct site {
     struct map conn_by_id;
     struct conn *written; /* whose bytes site_effect() lent out */
 
+    struct list ways;
+    struct list dirty_ways; /* may have a datagram to send */
+    bool drained;           /* enough of one to tell the network manager */
+    struct map way_by_id;   /* (id_in, 0) */
+    struct deadlines way_timers;
+    uint64_t next_fast;
+    uint8_t *plain;  /* PATH_DATAGRAM_MAX: what is being read */
+    uint8_t *packet; /* likewise: lent out by site_effect() */
+
     struct ring notes;        /* struct site_note */
     struct ring attached;     /* struct nuc_effect */
     uint32_t attached_moved;  /* NUC_PORT_MOVED among them */
@@ -160,6 +200,7 @@ void conns_init(struct site *s);
 void conns_fini(struct site *s);
 void conn_up(struct site *s, const struct site_in *in);
 void conn_down(struct site *s, uint64_t id);
+void site_conn_free(struct site *s, struct conn *c);
 void conn_bytes(struct site *s, const struct site_in *in);
 /** Appends a frame; an unknown connection is ignored. */
 void conn_frame(struct site *s, uint64_t id, const struct net_frame *f);
@@ -169,6 +210,27 @@ void site_conn_close(struct site *s, uint64_t id);
 bool conn_take(struct site *s, struct site_effect *e);
 /** Takes back what conn_take() lent. */
 void conn_taken(struct site *s);
+
+/* ---- paths.c ---------------------------------------------------------------
+ */
+
+/** @return false at the memory cap */
+MUST_USE bool paths_init(struct site *s);
+void paths_fini(struct site *s);
+/** NET_PATH: from now on a path belongs to that connection. */
+void paths_offer(struct site *s, const struct net_effect *e);
+/** Its CONTROL connection is going. */
+void paths_gone(struct site *s, struct conn *control);
+/** A path as a connection is closed from above. */
+void paths_close(struct site *s, struct conn *fast);
+void paths_datagram(struct site *s, const struct site_in *in);
+/** A frame on a path. */
+void paths_frame(struct site *s, struct conn *fast, const struct net_frame *f);
+/** What is due; what was drained is told. */
+void paths_tick(struct site *s);
+/** The next datagram, as an effect. @return false when there are none */
+bool paths_take(struct site *s, struct site_effect *e);
+uint64_t paths_deadline_ns(const struct site *s);
 
 /* ---- route.c ---------------------------------------------------------------
  */

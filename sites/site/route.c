@@ -180,6 +180,10 @@ static void on_ctl(struct site *s, const struct net_effect *e)
         deaths_message(s, e->site, c.dir);
         return;
     }
+    if (c.dir->kind == DIR_DELTA &&
+        !members_know(s->members, c.dir->author, c.dir->incarnation)) {
+        return; /* of its end nobody would tell us; it is sent again */
+    }
     enum motet_err err = tell_directory(
         s, &(struct dir_in){.kind = DIR_IN_MSG, .site = e->site, .msg = c.dir});
     (void)err; /* only PUBLISH fails */
@@ -285,6 +289,9 @@ static void on_net(struct site *s, const struct net_effect *e)
     case NET_REFUSED_PEER:
     case NET_STRANGER:
         on_net_log(s, e);
+        break;
+    case NET_PATH:
+        paths_offer(s, e);
         break;
     }
 }

@@ -67,6 +67,8 @@ static bool create_netmgr(struct site *s)
         .cluster = s->cfg.cluster,
         .address = s->cfg.address,
         .insecure = s->cfg.insecure,
+        .transport = s->cfg.aead != NULL ? s->cfg.transport : NET_TCP,
+        .chacha = s->cfg.chacha,
         .seed = prng_next(&s->prng),
         .limits = s->cfg.net,
         .mem = &s->mem,
@@ -109,9 +111,9 @@ static bool create_machines(struct site *s)
 {
     s->frames = wire_arena_new(&s->mem);
     s->ctl = wire_arena_new(&s->mem);
-    return s->frames != NULL && s->ctl != NULL && create_nucleus(s) &&
-           create_netmgr(s) && create_members(s) && create_directory(s) &&
-           moves_create(s);
+    return s->frames != NULL && s->ctl != NULL && paths_init(s) &&
+           create_nucleus(s) && create_netmgr(s) && create_members(s) &&
+           create_directory(s) && moves_create(s);
 }
 
 static void destroy_machines(struct site *s)
@@ -130,6 +132,7 @@ static void destroy_machines(struct site *s)
     }
     wire_arena_free(s->frames);
     wire_arena_free(s->ctl);
+    paths_fini(s);
 }
 
 static void free_site(struct site *s)
@@ -241,6 +244,7 @@ static void tick(struct site *s)
         enum motet_err err = nucleus_step(s->nucleus, &in, &out);
         CHECK(err == MOTET_OK);
     }
+    paths_tick(s);
     if (netmgr_deadline_ns(s->netmgr) <= s->now_ns) {
         site_net(s, &(struct net_in){.kind = NET_IN_TICK});
     }
@@ -307,6 +311,9 @@ void site_step(struct site *s, const struct site_in *in)
                                      .conn = in->conn,
                                      .size = (uint32_t)in->size});
         break;
+    case SITE_IN_DATAGRAM:
+        paths_datagram(s, in);
+        break;
     case SITE_IN_STALL:
         stall(s, in->late_ns);
         break;
@@ -338,7 +345,7 @@ const struct site_effect *site_effect(struct site *s)
     const void *item;
 
     give_back(s);
-    if (conn_take(s, &n->e)) {
+    if (conn_take(s, &n->e) || paths_take(s, &n->e)) {
         return &n->e;
     }
     item = ring_pop(&s->attached);
@@ -373,6 +380,7 @@ uint64_t site_deadline_ns(const struct site *s)
     }
     uint64_t at = nucleus_deadline_ns(s->nucleus);
     at = earlier(at, netmgr_deadline_ns(s->netmgr));
+    at = earlier(at, paths_deadline_ns(s));
     at = earlier(at, members_deadline_ns(s->members));
     at = earlier(at, directory_deadline_ns(s->directory));
     at = earlier(at, moves_deadline_ns(s));

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "netmgr/core/netmgr.h"
+#include "netmgr/path/path.h"
 #include "nucleus/base/check.h"
 #include "nucleus/core/nucleus.h"
 #include "sites/core/directory.h"
@@ -29,6 +30,10 @@ struct site_config {
     const char *address; /* where others reach this site: "host:port" */
     const char *version; /* of the program, for status */
     bool insecure;
+    enum net_transport transport;
+    const struct path_aead *aead; /* of paths, borrowed for life; NULL: none,
+                                   * and transport is TCP */
+    bool chacha;                  /* as in netmgr_config */
     uint64_t seed;      /* of all chance; from the system in production */
     uint64_t secret[2]; /* of capabilities; from the system in production */
     size_t memory_bytes_max; /* cap of everything the site allocates */
@@ -40,8 +45,8 @@ struct site_config {
         *seeds[SITE_SEEDS_MAX]; /* addresses of members to join through */
     uint32_t seed_count;
     struct trace_record *trace_ring; /* TRACE_RING records or NULL; borrowed */
-    /** The table of a kind of supervisor actor by its name, for actors that move
-     * here; NULL: there is none. May itself be NULL. */
+    /** The table of a kind of supervisor actor by its name, for actors that
+     * move here; NULL: there is none. May itself be NULL. */
     const struct motet_supervisor *(*actor_kind)(void *ctx, const char *name);
     void *actor_ctx;
     uint32_t operator_uid; /* who may move what is not theirs, beside uid 0 */
@@ -53,12 +58,13 @@ struct site_config site_config_default(void);
 
 enum site_in_kind {
     SITE_IN_CONN_UP = 1, /* conn, peer (verified site id or 0), dial, datagram,
-                          * addr */
+                          * addr, secret, udp */
     SITE_IN_CONN_DOWN,   /* conn */
     SITE_IN_DIAL_FAILED, /* dial */
     SITE_IN_BYTES,       /* conn, bytes, size: a part of a stream, or one whole
                           * packet of a datagram path */
     SITE_IN_DRAINED,     /* conn, size: bytes that left the write queue */
+    SITE_IN_DATAGRAM,    /* from, bytes, size: whatever came to the socket */
     SITE_IN_STALL,       /* late_ns: the loop was late by that much */
     SITE_IN_LEAVE,       /* end: actors stop, BYE to all. Effects as usual */
     SITE_IN_TICK,        /* time passed; also at the end of each turn: what was
@@ -73,7 +79,12 @@ struct site_in {
     uint64_t peer;
     bool datagram;
     const char *addr;
-    const uint8_t *bytes; /* borrowed */
+    const uint8_t *secret;        /* PATH_SECRET_BYTES known to both ends of the
+                                   * connection only; NULL if insecure */
+    const struct path_addr *udp;  /* where its other end, dialed, takes
+                                   * datagrams; NULL: not known */
+    const struct path_addr *from; /* borrowed, like the two above */
+    const uint8_t *bytes;         /* borrowed */
     size_t size;
     uint64_t late_ns;
 };
@@ -82,6 +93,7 @@ enum site_effect_kind {
     SITE_DIAL = 1, /* dial, addr, peer (0 = any) */
     SITE_WRITE,    /* conn, bytes, size: whole frames; one packet if datagram */
     SITE_CLOSE,    /* conn, after what was written */
+    SITE_DATAGRAM, /* to, bytes, size: best effort */
     SITE_ACTOR,    /* actor: an effect for an attached (pull) actor. Its message
                     * stays the site's: it is released with the next
                     * site_effect() */
@@ -109,6 +121,8 @@ enum site_log_kind {
     SITE_LOG_PORT_HERE, /* port lives here, value: epoch */
     SITE_LOG_PORT_AWAY, /* port is over: it died with the site to which it was
                          * given, or (err NO_ACTOR) with its actor as it moved */
+    SITE_LOG_PATH_UP,
+    SITE_LOG_PATH_DOWN, /* detail */
 };
 
 struct site_log {
@@ -133,6 +147,7 @@ struct site_effect {
     uint64_t peer;
     uint32_t incarnation;
     const char *addr;
+    struct path_addr to;
     const uint8_t *bytes;
     size_t size;
     const struct nuc_effect *actor;
@@ -194,5 +209,10 @@ const struct directory *site_directory(const struct site *s);
 const struct migration *site_migration(const struct site *s);
 const struct mem *site_mem(const struct site *s);
 const struct trace *site_trace(const struct site *s);
+
+/** The counters of the path of that connection (net_link_stats.fast).
+ * @return false: there is no such path */
+MUST_USE bool site_path_stats(const struct site *s, uint64_t fast,
+                              struct path_stats *stats);
 
 #endif

@@ -197,6 +197,13 @@ class Lab:
     def log(self, site, cluster="lab"):
         return (self.state(cluster) / f"{site}.log").read_text()
 
+    def adopt(self, site, pid, cluster="lab"):
+        """The command line takes process `pid` for that site."""
+        stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
+        started = stat.rsplit(")", 1)[1].split()[19]
+        file = pathlib.Path(self.folder, "r", cluster, f"{site}.pid")
+        file.write_text(f"{pid} {started}\n")
+
     def states(self, **env):
         """Name -> state, as a site sees it."""
         result = self.motet("status", "--json", env=env)

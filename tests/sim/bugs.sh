@@ -20,6 +20,11 @@ declare -A bugs=(
     [ANSWER_TWICE]=nucleus/core
     [IGNORE_LIMIT]=nucleus/core
     [SKIP_DEATH]=nucleus/core
+    [NO_REPAIR]=netmgr/path
+)
+declare -A options=(
+    [ACCEPT_DISORDER]="--preset lossy"
+    [NO_REPAIR]="--transport udp --preset lossy"
 )
 names=("$@")
 [[ ${#names[@]} -gt 0 ]] || names=("${!bugs[@]}")
@@ -47,7 +52,9 @@ for name in "${names[@]}"; do
     done
     sim_link "$build/motet-sim-$name" gcc "${parts[@]}"
     code=0
+    # shellcheck disable=SC2086
     "$build/motet-sim-$name" run --seeds 1..500 --jobs 2 --fail-fast \
+        ${options[$name]:-} \
         >"$build/$name.out" 2>"$build/$name.err" || code=$?
     if [[ $code == 8 || $code == 10 ]]; then
         echo "$name: found: $(grep -m1 FAIL "$build/$name.out")"

@@ -6,8 +6,9 @@
 #
 # Set `gen` to the folder of generated files. Run in the root of the sources.
 
-sim_folders="nucleus/base nucleus/core netmgr/core sites/core proto sites/site
-             sites/plugin deploy/check deploy/chaos deploy/sim"
+sim_folders="nucleus/base nucleus/core netmgr/core netmgr/path sites/core proto
+             sites/site sites/plugin deploy/units deploy/fault deploy/check
+             deploy/chaos deploy/sim"
 
 sim_one() {
     local out=$1 file=$2

@@ -3,6 +3,8 @@
 set -uo pipefail
 sim=$1
 bad=0
+empty=$(mktemp --suffix=.so)
+trap 'rm -f "$empty"' EXIT
 
 expect() {
     local want=$1 pattern=$2 code=0 out
@@ -27,10 +29,29 @@ expect 2 "not understood: '0s'" run --for 0s
 expect 2 "not understood: '25h'" run --for 25h
 expect 2 "not understood: 'stormy'" run --preset stormy
 expect 2 "not understood: '65'" run --jobs 65
+expect 2 "not understood: 'sctp'" run --transport sctp
+expect 0 '^paths +up [1-9]' \
+    run --seeds 2 --preset calm --sites 3 --for 5s --transport udp
 expect 2 'say which run' replay
 expect 2 'say which run' replay 7
 expect 2 'say which run' replay 7@
 expect 2 'a seed means nothing on other code' replay 7@0000000
+expect 2 'say which run' shrink
+expect 1 'seed 1 passes; there is nothing to make smaller' \
+    shrink 1 --preset calm --sites 2 --for 5s
+expect 2 'no scenario "nothing"' run --scenario nothing
+expect 2 'cannot read /nowhere.yml' run --scenario /nowhere.yml
+expect 2 '--sites and --for are in the scenario' \
+    run --scenario calm --sites 4
+expect 2 'actor: /nowhere.so: there is no such file' run --actor /nowhere.so
+expect 2 'actor: echo: is no shared object' run --actor echo
+expect 2 'actor: .*: (file too short|invalid ELF|.*)' \
+    run --actor "$empty"
+expect 9 'never: .*, WORLD TWIN_RUNS' \
+    run --seeds 1 --preset calm --sites 2 --for 5s --must-see
+expect 0 '^5 passed' run --scenario kill-one --seeds 5
+expect 0 'FAULT kill-1: kill site2, 3 s' \
+    replay 1@0 --anyway --scenario kill-one --trace
 expect 0 '^3 passed, 0 failed .* trace hash [0-9a-f]{16}$' \
     run --seeds 1..3 --preset calm --sites 3 --for 5s
 expect 0 '"passed": 3, "failed": 0' \

@@ -16,9 +16,11 @@ run() {
     shift
     sim_compile "$build/$name" "$sim_folders" "$@"
     sim_link "$build/motet-sim-$name" "$1" "$build/$name" "$build/generated"
-    for preset in swarm tight; do
+    for preset in swarm tight udp; do
+        local how=(--preset "$preset")
+        [[ $preset == udp ]] && how=(--preset lossy --transport udp)
         # A failure of a seed is for other tests; here only the hash counts.
-        "$build/motet-sim-$name" run --seeds 1..20 --preset $preset --json \
+        "$build/motet-sim-$name" run --seeds 1..20 "${how[@]}" --json \
             >"$build/$name.$preset.json" 2>/dev/null || true
         echo "$name $preset $(grep -o '"hash": "[0-9a-f]*"' \
             "$build/$name.$preset.json")"
@@ -30,9 +32,9 @@ run() {
     run clang-O2 clang -O2
 } | tee "$build/hashes"
 
-# Three builds, two presets: six lines, two hashes.
-if [[ $(wc -l <"$build/hashes") != 6 ||
-    $(awk '{ print $2, $4 }' "$build/hashes" | sort -u | wc -l) != 2 ]]; then
+# Three builds, three kinds of runs: nine lines, three hashes.
+if [[ $(wc -l <"$build/hashes") != 9 ||
+    $(awk '{ print $2, $4 }' "$build/hashes" | sort -u | wc -l) != 3 ]]; then
     echo "the hashes differ"
     exit 1
 fi

@@ -1,18 +1,29 @@
 #!/bin/bash
-# Runs the seeds of regress.txt, which once failed: regress.sh MOTET-SIM
+# Runs what once failed: the seeds of regress.txt, and the scenarios in regress/,
+# which "motet sim shrink" writes. regress.sh MOTET-SIM
 set -euo pipefail
 sim=$1
+here=$(dirname "$0")
+out=$(mktemp)
+trap 'rm -f "$out"' EXIT
 failed=0
 count=0
-while read -r seed options; do
-    [[ -z $seed || $seed == \#* ]] && continue
+
+try() {
     count=$((count + 1))
-    # shellcheck disable=SC2086
-    "$sim" run --seeds "$seed..$seed" $options >/tmp/regress.$$ 2>&1 || {
-        cat /tmp/regress.$$
+    "$sim" run "$@" >"$out" 2>&1 || {
+        cat "$out"
         failed=1
     }
-done <"$(dirname "$0")/regress.txt"
-rm -f /tmp/regress.$$
-echo "$count seeds"
+}
+
+while read -r seed options; do
+    [[ -z $seed || $seed == \#* ]] && continue
+    # shellcheck disable=SC2086
+    try --seeds "$seed..$seed" $options
+done <"$here/regress.txt"
+for scenario in "$here"/regress/*.yml; do
+    try --scenario "$scenario"
+done
+echo "$count runs"
 [[ $count -gt 0 && $failed == 0 ]]

@@ -324,7 +324,7 @@ Test(attach_limits, the_socket_is_opened_with_care)
 
     /* Left by a process that died. */
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
-    (void)snprintf(addr.sun_path, sizeof addr.sun_path, "%s", path);
+    (void)snprintf(addr.sun_path, sizeof addr.sun_path, "%.107s", path);
     const int dead = socket(AF_UNIX, SOCK_SEQPACKET, 0);
     cr_assert_eq(bind(dead, (const struct sockaddr *)&addr, sizeof addr), 0);
     close(dead);

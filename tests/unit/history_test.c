@@ -479,10 +479,17 @@ Test(history, p5)
     bad(5, "it delivers after its end");
 
     start();
+    e = at(CHECK_OWNER, P);
+    e.port = R;
+    e.value = 1;
+    feed(&e);
+    bad(5, "another owner with the same epoch");
+
+    start();
     e = at(CHECK_OWNER, R);
     e.value = 1;
     feed(&e);
-    bad(5, "an owner with the same epoch");
+    good("it is told twice, or goes on after a move that was given up");
 }
 
 static void watch(uint64_t id, struct motet_ui port, struct motet_ui subject)
@@ -668,7 +675,8 @@ Test(history, names)
     cr_expect_str_eq(check_promise_name(3), "order");
     cr_expect_str_eq(check_promise_name(14), "determinism");
     cr_expect_str_eq(check_promise_name(0), "?");
-    cr_expect_str_eq(check_promise_name(15), "?");
+    cr_expect_str_eq(check_promise_name(CHECK_INVARIANT), "your invariant");
+    cr_expect_str_eq(check_promise_name(16), "?");
     cr_expect_str_eq(check_what_name(CHECK_NEWS), "NEWS");
     cr_expect_str_eq(check_what_name(CHECK_WHAT_COUNT), "");
     for (int what = 1; what < CHECK_WHAT_COUNT; what++) {

@@ -251,3 +251,21 @@ Test(member_rules, a_stretched_round_trip_does_not_hide_a_death, .init = setup,
     pass(10000);
     cr_expect_neq(state_of(BOB), MEMBER_ALIVE);
 }
+
+/* What depends on an end that is told must ask first who is known. */
+Test(member_rules, a_life_is_known_until_another_begins,
+     .init = with_bob_and_eve, .fini = teardown)
+{
+    cr_expect(members_know(m, BOB, INC));
+    cr_expect(members_know(m, ME, INC));
+    cr_expect_not(members_know(m, BOB, INC - 1));
+    cr_expect_not(members_know(m, BOB, INC + 1));
+    cr_expect_not(members_know(m, ZOE, INC));
+    told(EVE, about(BOB, INC, MEMBER_LEFT, 0));
+    cr_expect(members_know(m, BOB, INC), "it has ended, and that was told");
+    told(EVE, about(ZOE, INC, MEMBER_DEAD, 0));
+    cr_expect_not(members_know(m, ZOE, INC), "nothing of it was told");
+    told(EVE, about(BOB, INC + 1, MEMBER_ALIVE, 0));
+    cr_expect_not(members_know(m, BOB, INC));
+    cr_expect(members_know(m, BOB, INC + 1));
+}

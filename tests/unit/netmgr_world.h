@@ -511,6 +511,8 @@ static inline void w_effect(struct world *w, int i, const struct net_effect *e)
     case NET_STRANGER:
         s->strangers++;
         break;
+    case NET_PATH:
+        break; /* none here: see deploy/sim */
     }
 }
 

@@ -52,6 +52,7 @@ struct ground {
     char dir[PATH_BYTES];
     struct transport_limits limits;
     bool insecure;
+    const char *detour; /* or NULL */
     struct end a;
     struct end b;
 };
@@ -203,9 +204,10 @@ static inline struct transport *open_as(struct ground *g, struct end *e,
                                          .ca_file = path(g, ca, files[0]),
                                          .cert_file = path(g, cert, files[1]),
                                          .key_file = path(g, key, files[2]),
+                                         .detour = g->detour,
                                          .events = {on_up, on_bytes, on_drained,
                                                     on_down, on_dial_failed,
-                                                    on_refused},
+                                                    on_refused, NULL},
                                          .ctx = e};
     e->t = transport_open_limited(&cfg, &g->limits, why, 256);
     return e->t;

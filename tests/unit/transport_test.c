@@ -1,3 +1,5 @@
+#include <poll.h>
+
 #include "deploy/pki/pki.h"
 #include "netmgr/uv/transport.h"
 #include "transport_ground.h"
@@ -367,7 +369,7 @@ Test(transport, closed_from_an_event)
         .cert_file = path(&g, "b.pem", files[1]),
         .key_file = path(&g, "b.key", files[2]),
         .events = {on_up, on_bytes_close, on_drained, on_down, on_dial_failed,
-                   on_refused},
+                   on_refused, NULL},
         .ctx = &g.b};
     cr_assert_not_null(open_as(&g, &g.a, "lab", "a", "ca.pem", why));
     g.b.t = transport_open(&cfg, why, sizeof why);
@@ -393,6 +395,59 @@ Test(transport, closed_in_the_middle)
     dial(&g, 0, transport_address(g.b.t));
     finish(&g);
     close(fd);
+}
+
+/* -- a detour ---------------------------------------------------------------
+ */
+
+/* Listens at the port of an end, on another address of loopback. */
+static int relay_at(const struct end *e, const char *host)
+{
+    struct sockaddr_in in = {.sin_family = AF_INET};
+    int one = 1;
+    const char *port = strrchr(transport_address(e->t), ':') + 1;
+    in.sin_port = htons((uint16_t)atoi(port));
+    cr_assert_eq(inet_pton(AF_INET, host, &in.sin_addr), 1);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    cr_assert_eq(bind(fd, (struct sockaddr *)&in, sizeof in), 0);
+    cr_assert_eq(listen(fd, 4), 0);
+    return fd;
+}
+
+Test(transport, a_detour_is_taken_when_somebody_listens_there)
+{
+    struct ground g;
+    begin(&g);
+    g.detour = "127.7.7.7";
+    meet(&g); /* nobody listens: directly */
+    const int relay = relay_at(&g.b, g.detour);
+    transport_drop_direct(g.a.t);
+    turn_until(&g, &g.a.downs, 1);
+    dial(&g, transport_site(g.b.t), transport_address(g.b.t));
+    struct pollfd p = {.fd = relay, .events = POLLIN};
+    while (poll(&p, 1, 0) == 0) {
+        uv_run(&g.loop, UV_RUN_NOWAIT);
+    }
+    close(accept(relay, NULL, NULL));
+    turn_until(&g, &g.a.fails, 1); /* one that hangs up is not passed by */
+    cr_expect_eq(g.b.ups, 1);
+    close(relay);
+    dial(&g, transport_site(g.b.t), transport_address(g.b.t));
+    turn_until(&g, &g.a.ups, 2);
+    finish(&g);
+}
+
+Test(transport, without_a_detour_nothing_is_dropped)
+{
+    struct ground g;
+    begin(&g);
+    meet(&g);
+    transport_drop_direct(g.a.t);
+    send_pattern(&g.a, 0, 10);
+    turn_until_size(&g, &g.b.received, 10);
+    cr_expect_eq(g.a.downs, 0);
+    finish(&g);
 }
 
 /* -- certificates that change ---------------------------------------------- */

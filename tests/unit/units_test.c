@@ -1,6 +1,6 @@
 #include <criterion/criterion.h>
 
-#include "tools/units.h"
+#include "deploy/units/units.h"
 
 TestSuite(units, .timeout = 10);
 

@@ -33,6 +33,7 @@ static const struct net_hello hello_most = {
     .view_lowest = UINT64_MAX,
     .body_bytes_max = UINT32_MAX,
     .features = UINT64_MAX,
+    .token = UINT64_MAX - 1,
     .name = "n23456789012345678901234567890123456789012345678901234567890123",
     .cluster = "c2345678901234567890123456789012345678901234567890123456789012"
                "3",

@@ -21,6 +21,7 @@ static void same_hello(const struct net_hello *a, const struct net_hello *b)
     cr_expect_eq(a->view_lowest, b->view_lowest);
     cr_expect_eq(a->body_bytes_max, b->body_bytes_max);
     cr_expect_eq(a->features, b->features);
+    cr_expect_eq(a->token, b->token);
     cr_expect_arr_eq(a->name, b->name, sizeof a->name);
     cr_expect_arr_eq(a->cluster, b->cluster, sizeof a->cluster);
     cr_expect_arr_eq(a->address, b->address, sizeof a->address);

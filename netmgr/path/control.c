@@ -1,0 +1,153 @@
+#include "inside.h"
+
+/* How much may be under way, and when it may leave: NewReno as in RFC 9002
+ * section 7, and its pacing. What is left open there, how fast the window grows
+ * and what a loss leaves of it, is as in TCP Illinois (Liu, Basar, Srikant
+ * 2008): where round trips show no queue, a loss is hardly congestion, so the
+ * window grows faster and shrinks less. With a queue, or when much is lost, a
+ * loss leaves 0.7 of the window, as in RFC 9438. */
+
+enum {
+    CALM_GROWTH = 8, /* datagrams in a round trip; else 1 */
+    CALM_PERCENT = 88,
+    LOSS_PERCENT = 70,
+    HEAVY_LOSS = 150000, /* of a million, lately: that is congestion */
+    BURST_PACKETS = 10,
+};
+
+static const uint64_t BURST_NS = 2 * MS; /* what a late timer catches up */
+
+static uint64_t least(const struct path *p)
+{
+    return 2 * (uint64_t)p->mtu;
+}
+
+void control_init(struct path *p)
+{
+    p->window = 10 * (uint64_t)PATH_MTU_MIN;
+    p->threshold = UINT64_MAX;
+    p->credit = (uint64_t)BURST_PACKETS * PATH_MTU_MIN;
+    p->paced_ns = p->now;
+}
+
+void control_mtu(struct path *p)
+{
+    const uint64_t first = 10 * (uint64_t)p->mtu;
+    const uint64_t begin =
+        first < 4 * PATH_DATAGRAM_MAX ? first : 4 * (uint64_t)PATH_DATAGRAM_MAX;
+    if (p->threshold == UINT64_MAX && p->window < begin) {
+        p->window = begin; /* as if it had been known from the start */
+    }
+    p->window = p->window < least(p) ? least(p) : p->window;
+}
+
+bool control_in_use(const struct path *p)
+{
+    const uint64_t used = p->flight + 2 * (uint64_t)p->mtu;
+    return p->window < p->threshold ? 2 * used >= p->window : used >= p->window;
+}
+
+uint64_t control_room(const struct path *p)
+{
+    if (p->flight == 0 || p->probes > 0) {
+        return p->mtu;
+    }
+    return p->flight < p->window ? p->window - p->flight : 0;
+}
+
+/* Bytes a second: 1.25 windows in a round trip. */
+static uint64_t rate(const struct path *p)
+{
+    const uint64_t rtt = p->srtt == 0 ? RTT_FIRST_NS : p->srtt;
+    const uint64_t window = p->window;
+    return window * 5 / 4 * (SECOND / 1000) / (rtt / 1000 + 1);
+}
+
+static uint64_t burst(const struct path *p)
+{
+    const uint64_t packets = (uint64_t)BURST_PACKETS * p->mtu;
+    const uint64_t late = rate(p) * BURST_NS / SECOND;
+    return packets > late ? packets : late;
+}
+
+bool control_paced(struct path *p)
+{
+    const uint64_t most = burst(p);
+    const uint64_t past = p->now - p->paced_ns;
+    const uint64_t per_second = rate(p);
+    const uint64_t full = past >= SECOND
+                              ? per_second
+                              : per_second * (past / 1000) / (SECOND / 1000);
+    if (full > 0 || past >= SECOND) {
+        p->credit = p->credit + full > most ? most : p->credit + full;
+        p->paced_ns = p->now;
+    }
+    return p->credit >= p->mtu || p->probes > 0;
+}
+
+uint64_t control_deadline(const struct path *p)
+{
+    if (p->credit >= p->mtu) {
+        return p->now;
+    }
+    return p->paced_ns +
+           (p->mtu - p->credit) * (SECOND / 1000) / (rate(p) / 1000 + 1) + 1;
+}
+
+void control_sent(struct path *p, size_t size)
+{
+    p->flight += size;
+    p->credit -= size < p->credit ? size : p->credit;
+}
+
+/* Packets lost lately, of a million. */
+static void note_loss(struct path *p, bool lost)
+{
+    const uint32_t share = 64;
+    p->loss -= p->loss / share;
+    p->loss += lost ? 1000000 / share : 0;
+}
+
+/* No queue stands on the way, and little is lost. */
+static bool calm(const struct path *p)
+{
+    return p->srtt != 0 && p->loss < HEAVY_LOSS &&
+           p->srtt <= p->rtt_min + p->rtt_min / 8 + GRANULARITY_NS;
+}
+
+void control_acked(struct path *p, const struct packet *k)
+{
+    note_loss(p, false);
+    p->flight -= k->size;
+    if (!k->limited || k->at_ns <= p->recovery_ns) {
+        return;
+    }
+    if (p->window < p->threshold) {
+        p->window += k->size;
+    } else {
+        const uint64_t growth = calm(p) ? CALM_GROWTH : 1;
+        p->window += growth * p->mtu * k->size / p->window;
+    }
+    if (p->window > p->limits.window_bytes) {
+        p->window = p->limits.window_bytes;
+    }
+}
+
+void control_lost(struct path *p, uint64_t sent_ns)
+{
+    note_loss(p, true);
+    if (sent_ns <= p->recovery_ns) {
+        return; /* the same event */
+    }
+    p->recovery_ns = p->now;
+    p->stats.congested++;
+    p->window = p->window * (calm(p) ? CALM_PERCENT : LOSS_PERCENT) / 100;
+    p->window = p->window < least(p) ? least(p) : p->window;
+    p->threshold = p->window;
+}
+
+void control_collapse(struct path *p)
+{
+    p->window = least(p);
+    p->recovery_ns = 0;
+}
