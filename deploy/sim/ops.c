@@ -28,7 +28,7 @@ static bool spot_lives(const struct spot *s)
 struct motet_ui ops_draw_port(struct motet_self *self, struct worker *k)
 {
     const struct work *work = k->work;
-    const uint32_t count = work->spots < SPOTS ? work->spots : SPOTS;
+    const uint32_t count = work->spots < TARGETS ? work->spots : TARGETS;
     if (below(self, 200) == 0) { /* never made */
         const uint64_t site = k->node->id + below(self, 2);
         const uint32_t serial = UI_SERIAL_MAX - (uint32_t)below(self, 10);
@@ -36,7 +36,8 @@ struct motet_ui ops_draw_port(struct motet_self *self, struct worker *k)
     }
     struct motet_ui ui = {0};
     for (uint32_t tries = 0; tries < 6 && count > 0; tries++) {
-        const struct spot *s = &work->spot[below(self, count)];
+        const uint64_t back = below(self, count); /* from the latest */
+        const struct spot *s = &work->spot[(work->spots - 1 - back) % SPOTS];
         ui = s->ui;
         if (spot_lives(s)) {
             break;

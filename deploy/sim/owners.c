@@ -63,7 +63,9 @@ void moving_inspect(struct world *w, bool last)
         return;
     }
     for (uint32_t i = 0; i < SPOTS && i < w->work->spots; i++) {
-        inspect_spot(w, &w->work->spot[i], last);
+        if (w->work->spot[i].live) {
+            inspect_spot(w, &w->work->spot[i], last);
+        }
     }
 }
 

@@ -15,7 +15,8 @@ enum {
     WATCHES_MAX = 8,
     AGAIN_MAX = 8,
     WORKER_NAME_SIZE = 24,
-    SPOTS = 256, /* ports remembered, as targets */
+    TARGETS = 256, /* the latest of those: where messages go */
+    SPOTS = 1024,  /* ports remembered */
     GROUPS = 4,  /* static: g0, g1, ... */
     DYNAMIC_GROUPS = 8,
     BODY_MAX = 1 << 20,

@@ -21,8 +21,10 @@ declare -A bugs=(
     [IGNORE_LIMIT]=nucleus/core
     [SKIP_DEATH]=nucleus/core
     [NO_REPAIR]=netmgr/path
+    [LEAVE_FLOWS]=netmgr/core
 )
 declare -A options=(
+    [LEAVE_FLOWS]="--workload migrate --preset deaths"
     [ACCEPT_DISORDER]="--preset lossy"
     [NO_REPAIR]="--transport udp --preset lossy"
 )
