@@ -375,8 +375,9 @@ bool rflow_bind(struct netmgr *n, struct peer *p, const struct conn *c,
         ack_due(n, r, ACK_NOW); /* once more: its answer was lost */
         return true;
     }
-    if (r != NULL && out_of_the_past(r, p, b)) {
-        return true;
+    if ((r != NULL && out_of_the_past(r, p, b)) ||
+        locate(n, b->src).epoch > b->src_epoch) {
+        return true; /* whoever owns the source now speaks for it */
     }
     if (rflow_by_handle(n, p, b->handle) != NULL) {
         return false; /* one handle, two flows */
