@@ -219,7 +219,11 @@ static bool read_kind(const char *word, enum chaos_kind *kind)
     if (!can_by_hand(*kind)) {
         say_error("%s is not for sites that run already", word);
         say_hint("there are:%s", list);
-        say_hint("in a scenario of its own: motet chaos run");
+        if (chaos_about(*kind) == CHAOS_OF_LINKS) {
+            say_hint("for links: motet help link cut; motet help link set");
+        } else {
+            say_hint("in a scenario of its own: motet chaos run");
+        }
         return false;
     }
     return true;
