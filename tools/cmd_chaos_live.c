@@ -101,6 +101,9 @@ static void start_again(struct held *h, const struct site_files *site)
     }
     struct site_files *s = cluster_site(&now, site->name);
     if (s != NULL && !s->running && now.running > 0) {
+        if (h->kind != CHAOS_RESTART) {
+            (void)launch_stop(&now, s, 0); /* what its last life left */
+        }
         (void)!launch_start(&now, s);
     }
     cluster_close(&now);

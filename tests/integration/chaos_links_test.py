@@ -3,13 +3,14 @@
 network namespaces."""
 
 import json
-import os
 import pathlib
 import re
 import unittest
 
 import lab
+import net
 
+NO_NETNS = net.can_make_namespaces()
 VERDICT = re.compile(r"^verdict  (.*)$", re.M)
 
 LINKS = """
@@ -69,10 +70,23 @@ class Links(lab.LabTest):
     def test_host(self):
         self.play("host")
 
-    @unittest.skipUnless(os.geteuid() == 0 and os.path.exists("/dev/net/tun"),
-                         "namespaces need root and the module tun")
+    @unittest.skipIf(NO_NETNS, f"needs namespaces: {NO_NETNS}")
     def test_netns(self):
         self.play("netns")
+
+    def both_run(self):
+        items = self.ok("status", "--json", "-s", "site1").json()["items"]
+        return all(i["state"] == "alive" and i["note"] != "no process"
+                   for i in items)
+
+    @unittest.skipIf(NO_NETNS, f"needs namespaces: {NO_NETNS}")
+    def test_a_death_by_hand_ends(self):
+        """The site is started again, in a namespace of its own."""
+        self.lab.up(2, "--on", "netns")
+        self.ok("chaos", "add", "kill", "site2", "--for", "1s")
+        lab.wait_until(lambda: self.ok("chaos", "active", "--json").json()
+                       ["items"] == [], what="its end")
+        lab.wait_until(self.both_run, what="both alive")
 
 
 if __name__ == "__main__":
