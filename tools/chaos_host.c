@@ -465,7 +465,8 @@ static bool run_until(struct hosting *h, uint64_t until_ns)
 /* ---- the end ---------------------------------------------------------------
  */
 
-static void heal(struct hosting *h)
+/* @return false: there is nothing to be judged; it is told */
+static bool heal(struct hosting *h)
 {
     h->next = h->run->faults.count;
     while (h->active_count > 0) {
@@ -485,6 +486,7 @@ static void heal(struct hosting *h)
     cluster_count(&h->cluster);
     h->run->healed_ns = clock_ns();
     chaos_log(h->run, h->run->healed_ns, "healed");
+    return !h->broken;
 }
 
 /* P8: all agree. A site may end once more, to be born again. */
@@ -563,11 +565,10 @@ static enum exit_code play(struct chaos_run *r)
     } else if (make_cluster(h) && come_up(h)) {
         r->start_ns = clock_ns();
         chaos_log(r, r->start_ns, "load");
-        if (run_until(h, r->start_ns + r->scenario->for_ns)) {
-            heal(h);
+        if (run_until(h, r->start_ns + r->scenario->for_ns) && heal(h)) {
             await_agreement(h);
             await_the_rest(h);
-            code = *r->stop == 0 && !h->broken ? EXIT_DONE : code;
+            code = *r->stop == 0 ? EXIT_DONE : code;
         }
     }
     if (*r->stop != 0) {

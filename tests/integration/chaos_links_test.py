@@ -3,8 +3,10 @@
 network namespaces."""
 
 import json
+import os
 import pathlib
 import re
+import signal
 import unittest
 
 import lab
@@ -73,6 +75,23 @@ class Links(lab.LabTest):
     @unittest.skipIf(NO_NETNS, f"needs namespaces: {NO_NETNS}")
     def test_netns(self):
         self.play("netns")
+
+    def test_no_verdict_without_faults(self):
+        """The relay dies, and the next fault cannot begin."""
+        path = pathlib.Path(self.lab.folder, "dies.yml")
+        path.write_text(LINKS, encoding="utf-8")
+        child = self.lab.start("chaos", "run", path, "--on", "host", "-c",
+                               "dies", "--port", self.lab.port + 5)
+        log = self.lab.state("dies") / "chaos/latest/run.log"
+        lab.wait_until(lambda: log.exists() and " begin " in log.read_text(),
+                       what="the first fault")
+        pid = pathlib.Path(self.lab.folder, "r/dies/network.pid").read_text()
+        os.kill(int(pid.split()[0]), signal.SIGKILL)
+        result = self.lab.finish(child)
+        self.assertEqual(result.code, 1, result)
+        self.assertIn("does not answer", result.err)
+        self.assertEqual(VERDICT.findall(result.out), [])
+        self.assertFalse(pathlib.Path(self.lab.folder, "r/dies").exists())
 
     def both_run(self):
         items = self.ok("status", "--json", "-s", "site1").json()["items"]
