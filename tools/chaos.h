@@ -17,13 +17,14 @@
  *   scenario.yml    with all faults, as they were drawn
  *   run.log         what the runner did: a time and some words on each line
  *   SITE.events     what the actors of a site saw (deploy/check/eventlog.h)
+ *   links.json      what passed each link, if it was about links
  *   run.json        seed, ground, sites, times, what the runner saw to be wrong
  *   report.json, index.html   the judgement: made again by `motet chaos check`
  *
  * Files of the tools:
  *   cmd_chaos.c    the verbs
  *   chaos_run.c    folder, log, phases: the same on every ground
- *   chaos_sim.c chaos_host.c   the grounds
+ *   chaos_sim.c chaos_host.c   the grounds; chaos_links.c between sites
  *   chaos_user.c   the invariants of the user's actor, on real processes
  *   chaos_folder.c chaos_judge.c   read a folder, and judge
  *   chaos_report.c chaos_html.c   says so */
@@ -53,10 +54,12 @@ struct chaos_ground {
      * wrong with the ground itself is told. @return EXIT_DONE: it can be
      * judged */
     enum exit_code (*play)(struct chaos_run *r);
+    const char *sites; /* the ground of its sites (ground.h); NULL: no sites */
 };
 
 extern const struct chaos_ground chaos_on_sim;
 extern const struct chaos_ground chaos_on_host;
+extern const struct chaos_ground chaos_on_netns;
 
 struct chaos_run {
     const struct chaos_ground *ground;

@@ -5,8 +5,11 @@
 
 #include "agree.h"
 #include "chaos.h"
+#include "chaos_links.h"
 #include "chaos_site.h"
+#include "ground.h"
 #include "launch.h"
+#include "relay.h"
 #include "say.h"
 #include "units.h"
 
@@ -29,6 +32,7 @@ struct keeper {
     unsigned pauses;      /* by how many faults it stands still */
     unsigned slow, stuck, full;
     struct hurt_twin twin;
+    bool died; /* and did not leave in good order */
 };
 
 struct active {
@@ -44,7 +48,9 @@ struct hosting {
     size_t active_count;
     size_t next; /* of the faults */
     const char *phase;
-    bool ours; /* the cluster: we have made it */
+    struct network network; /* if a fault is about links */
+    bool ours;              /* the cluster: we have made it */
+    bool broken;            /* a fault could not begin: nothing to be judged */
 };
 
 static bool can(enum chaos_kind kind, const char **why)
@@ -53,11 +59,17 @@ static bool can(enum chaos_kind kind, const char **why)
         *why = "all processes have one wall clock";
         return false;
     }
-    if (chaos_about(kind) != CHAOS_OF_SITES) {
-        *why = "nothing stands between the sites that could do it";
+    return chaos_about(kind) == CHAOS_OF_SITES || links_can(kind, false, why);
+}
+
+static bool can_netns(enum chaos_kind kind, const char **why)
+{
+    if (kind == CHAOS_TWIN || kind == CHAOS_STRANGER) {
+        *why = "nobody else gets into the namespace of a site";
         return false;
     }
-    return true;
+    return chaos_about(kind) == CHAOS_OF_SITES ? can(kind, why)
+                                               : links_can(kind, true, why);
 }
 
 static struct site_files *site_at(struct hosting *h, uint32_t i)
@@ -140,16 +152,20 @@ static bool make_cluster(struct hosting *h)
     for (uint32_t i = 0; i < h->run->scenario->sites; i++) {
         char name[MOTET_NAME_MAX + 1];
         (void)snprintf(name, sizeof name, "site%" PRIu32, i + 1);
-        if (cluster_add(c, name) == NULL) {
+        struct site_files *site = cluster_add(c, name);
+        if (site == NULL) {
             return false;
         }
+        site->ground = ground_find(h->run->ground->sites);
     }
-    if (!launch_folders(c) || !launch_certificates(c) ||
+    if (!launch_folders(c) || !network_seed(c, h->run->seed) ||
+        !launch_prepare(c) || !launch_certificates(c) ||
         !launch_addresses(c, (unsigned)h->run->port)) {
         return false;
     }
     for (size_t i = 0; i < c->count; i++) {
-        if (!launch_conf(c, &c->sites[i], false, NULL) ||
+        if (!ground_write(&c->sites[i]) ||
+            !launch_conf(c, &c->sites[i], false, NULL) ||
             !add_load(h, &c->sites[i])) {
             return false;
         }
@@ -168,6 +184,20 @@ static bool start_all(struct hosting *h)
     return true;
 }
 
+static void remove_network(struct hosting *h)
+{
+    struct network n;
+    char to[PATH_BYTES];
+    if (!network_open(&h->cluster, &n)) {
+        return;
+    }
+    (void)network_stop(&n, second_ns);
+    if (path_join(to, h->run->folder, "network.log", NULL)) {
+        (void)rename(n.log, to);
+    }
+    (void)unlink(n.note);
+}
+
 /* The logs of the sites stay in the folder of the run; all else goes. */
 static void remove_cluster(struct hosting *h)
 {
@@ -181,6 +211,7 @@ static void remove_cluster(struct hosting *h)
             (void)rename(s->log, to);
         }
         (void)unlink(s->conf);
+        (void)unlink(ground_beside(to, s->conf, ".ground"));
         folder_remove(s->state);
         if (path_join(to, c->folders.state, s->name, ".twin.log")) {
             char twin[PATH_BYTES];
@@ -190,6 +221,7 @@ static void remove_cluster(struct hosting *h)
         }
     }
     if (h->ours) {
+        remove_network(h);
         folder_remove(c->folders.run);
         folder_remove(c->folders.pki);
         *strrchr(c->folders.pki, '/') = '\0';
@@ -219,6 +251,7 @@ static void end_life(struct hosting *h, uint32_t i, const struct chaos_fault *f)
         (void)hurt_kill(s);
     }
     log_down(h, i);
+    h->keepers[i].died = !leaves;
     h->keepers[i].start_at_ns = clock_ns() + f->for_ns;
     if (f->kind == CHAOS_LOSE_STATE) {
         hurt_lose_state(s);
@@ -308,6 +341,13 @@ static void each_site(struct hosting *h, const struct chaos_fault *f,
     }
 }
 
+/* Connections break within so long. */
+static uint64_t lasts_ns(const struct chaos_fault *f)
+{
+    const uint64_t break_ns = second_ns / 5;
+    return f->kind == CHAOS_BREAK ? break_ns : f->for_ns;
+}
+
 static void begin_fault(struct hosting *h, const struct chaos_fault *f)
 {
     if (h->active_count == ACTIVE_MAX) {
@@ -316,15 +356,23 @@ static void begin_fault(struct hosting *h, const struct chaos_fault *f)
     const uint64_t now_ns = clock_ns();
     chaos_log_fault(h->run, now_ns, f, true);
     h->active[h->active_count++] =
-        (struct active){.fault = f, .end_ns = now_ns + f->for_ns};
-    each_site(h, f, strike);
+        (struct active){.fault = f, .end_ns = now_ns + lasts_ns(f)};
+    if (chaos_about(f->kind) == CHAOS_OF_SITES) {
+        each_site(h, f, strike);
+    } else if (!links_begin(&h->network, &h->cluster, f)) {
+        h->broken = true;
+    }
 }
 
 static void end_fault(struct hosting *h, size_t at)
 {
     const struct chaos_fault *f = h->active[at].fault;
     h->active[at] = h->active[--h->active_count];
-    each_site(h, f, unstrike);
+    if (chaos_about(f->kind) == CHAOS_OF_SITES) {
+        each_site(h, f, unstrike);
+    } else {
+        (void)links_end(&h->network, &h->cluster, f);
+    }
     if (f->for_ns > 0) {
         chaos_log_fault(h->run, clock_ns(), f, false);
     }
@@ -361,6 +409,7 @@ static void look_after(struct hosting *h, uint32_t i, uint64_t now_ns)
         }
         s->running = false; /* refused, or it could not go on */
         log_down(h, i);
+        k->died = true;
         k->start_at_ns = now_ns + second_ns;
         if (has_crashed(s)) {
             (void)snprintf(text, sizeof text,
@@ -370,6 +419,10 @@ static void look_after(struct hosting *h, uint32_t i, uint64_t now_ns)
         }
     } else if (now_ns >= k->start_at_ns) {
         hurt_remember(s);
+        if (k->died && s->ground->clean != NULL) {
+            s->ground->clean(&h->cluster, s); /* what its last life left */
+        }
+        k->died = false;
         if (!launch_start(&h->cluster, s)) {
             k->start_at_ns = now_ns + second_ns;
         } else if (k->pauses > 0) {
@@ -400,19 +453,20 @@ static void tick(struct hosting *h)
 static bool run_until(struct hosting *h, uint64_t until_ns)
 {
     while (clock_ns() < until_ns) {
-        if (*h->run->stop != 0) {
+        if (*h->run->stop != 0 || h->broken) {
             return false;
         }
         tick(h);
         clock_sleep(TICK_NS);
     }
-    return true;
+    return !h->broken;
 }
 
 /* ---- the end ---------------------------------------------------------------
  */
 
-static void heal(struct hosting *h)
+/* @return false: there is nothing to be judged; it is told */
+static bool heal(struct hosting *h)
 {
     h->next = h->run->faults.count;
     while (h->active_count > 0) {
@@ -423,12 +477,16 @@ static void heal(struct hosting *h)
             h->keepers[i].start_at_ns = 0;
         }
     }
+    if (links_meant(&h->run->faults)) {
+        h->broken = !links_write(&h->network, h->run->folder) || h->broken;
+    }
     h->phase = "drain";
     write_phase(h);
     tick(h);
     cluster_count(&h->cluster);
     h->run->healed_ns = clock_ns();
     chaos_log(h->run, h->run->healed_ns, "healed");
+    return !h->broken;
 }
 
 /* P8: all agree. A site may end once more, to be born again. */
@@ -488,7 +546,8 @@ static bool come_up(struct hosting *h)
         }
         return false;
     }
-    return true;
+    return !links_meant(&h->run->faults) ||
+           relay_need(&h->cluster, &h->network) == EXIT_DONE;
 }
 
 static enum exit_code play(struct chaos_run *r)
@@ -499,11 +558,14 @@ static enum exit_code play(struct chaos_run *r)
     h->phase = "load";
     write_phase(h);
     enum exit_code code = EXIT_FAILED;
-    if (make_cluster(h) && come_up(h)) {
+    const struct ground *g = ground_find(r->ground->sites);
+    const enum exit_code can_it = g->check == NULL ? EXIT_DONE : g->check();
+    if (can_it != EXIT_DONE) {
+        code = can_it;
+    } else if (make_cluster(h) && come_up(h)) {
         r->start_ns = clock_ns();
         chaos_log(r, r->start_ns, "load");
-        if (run_until(h, r->start_ns + r->scenario->for_ns)) {
-            heal(h);
+        if (run_until(h, r->start_ns + r->scenario->for_ns) && heal(h)) {
             await_agreement(h);
             await_the_rest(h);
             code = *r->stop == 0 ? EXIT_DONE : code;
@@ -521,5 +583,7 @@ static enum exit_code play(struct chaos_run *r)
     return code;
 }
 
+const struct chaos_ground chaos_on_netns = {
+    .name = "netns", .can = can_netns, .play = play, .sites = "netns"};
 const struct chaos_ground chaos_on_host = {
-    .name = "host", .can = can, .play = play};
+    .name = "host", .can = can, .play = play, .sites = "host"};

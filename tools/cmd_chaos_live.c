@@ -101,6 +101,9 @@ static void start_again(struct held *h, const struct site_files *site)
     }
     struct site_files *s = cluster_site(&now, site->name);
     if (s != NULL && !s->running && now.running > 0) {
+        if (h->kind != CHAOS_RESTART) {
+            (void)launch_stop(&now, s, 0); /* what its last life left */
+        }
         (void)!launch_start(&now, s);
     }
     cluster_close(&now);
@@ -219,7 +222,11 @@ static bool read_kind(const char *word, enum chaos_kind *kind)
     if (!can_by_hand(*kind)) {
         say_error("%s is not for sites that run already", word);
         say_hint("there are:%s", list);
-        say_hint("in a scenario of its own: motet chaos run");
+        if (chaos_about(*kind) == CHAOS_OF_LINKS) {
+            say_hint("for links: motet help link cut; motet help link set");
+        } else {
+            say_hint("in a scenario of its own: motet chaos run");
+        }
         return false;
     }
     return true;
