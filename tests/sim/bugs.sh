@@ -25,7 +25,7 @@ declare -A bugs=(
 )
 declare -A options=(
     [LEAVE_FLOWS]="--workload migrate --preset deaths"
-    [ACCEPT_DISORDER]="--preset lossy"
+    [ACCEPT_DISORDER]="--workload migrate --preset swarm"
     [NO_REPAIR]="--transport udp --preset lossy"
 )
 names=("$@")

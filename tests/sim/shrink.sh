@@ -36,7 +36,8 @@ seed=$(grep -m1 -o 'seed [0-9]*  P' found | grep -o '[0-9]*')
 ./motet-sim-bad shrink "$seed" --out small.yml | tee shrunk
 read -r before after < <(sed -n 's/^\([0-9]*\) faults -> \([0-9]*\),.*/\1 \2/p' shrunk)
 echo "seed $seed: $before faults, $after of them needed"
-[[ $after -ge 1 && $after -le 6 ]] || { echo "not what is needed"; exit 1; }
+# None at all where it shows when the others do not come back at the end.
+[[ $after -le 6 ]] || { echo "not what is needed"; exit 1; }
 second=0
 ./motet-sim-bad run --scenario small.yml >again 2>/dev/null || second=$?
 [[ $second == "$code" ]] || { echo "played again: exit $second"; exit 1; }
