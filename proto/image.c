@@ -227,8 +227,7 @@ static bool get_msg(struct reader *r, struct msg *m)
            m->annex_bytes <= MOTET_ANNEX_MAX;
 }
 
-static void put_first(const struct image_item *it, uint32_t f,
-                      struct writer *w)
+static void put_first(const struct image_item *it, uint32_t f, struct writer *w)
 {
     if ((f & F_PORT) != 0) {
         put_ui(it->port, w);

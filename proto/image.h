@@ -15,9 +15,9 @@
  *  28 u32 from_incarnation   32 u32 to_incarnation   36 u32 zero
  *  40 u64 settled
  *
- * The content, whole: u32 count of ports, u8 flags, u8 length of the name of the
- * actor that is to own them, u16 zero, the name; for each port u64[2] UI, u64
- * epoch; then the items, to the end:
+ * The content, whole: u32 count of ports, u8 flags, u8 length of the name of
+ * the actor that is to own them, u16 zero, the name; for each port u64[2] UI,
+ * u64 epoch; then the items, to the end:
  *
  *   u8 kind, u8[3] zero, u32 bytes of the fields, u32 bytes of the data, fields
  *   of that kind (the table in image.c), data of its message or its own
@@ -68,11 +68,11 @@ void wire_encode_item(const struct image_item *it, struct writer *w,
                       const struct buf **data);
 
 /**
- * Reads an item; its data are `size` bytes at *data, borrowed, for the caller to
- * put where the kind has them.
+ * Reads an item; its data are `size` bytes at *data, borrowed, for the caller
+ * to put where the kind has them.
  *
- * @return false for what is no item: enumerations out of their range, names that
- *         are none, data where the kind has none
+ * @return false for what is no item: enumerations out of their range, names
+ * that are none, data where the kind has none
  */
 MUST_USE bool wire_decode_item(struct reader *r, struct image_item *it,
                                const uint8_t **data, uint32_t *size);

@@ -77,8 +77,8 @@ static void judge_later_ones(struct check *c, const struct msg_rec *m)
         const bool told = k->ended && k->told && !k->is_call &&
                           k->err == MOTET_OK &&
                           motet_err_ran(m->err) == MOTET_RAN_NO;
-        const bool came = k->delivered > 0 && k->forwarded == 0 &&
-                          k->delivered_ns < hears_ns;
+        const bool came =
+            k->delivered > 0 && k->forwarded == 0 && k->delivered_ns < hears_ns;
         if (told || came) {
             check_violate(c, 3, m->site->site,
                           "message %llu ended as %s after message %llu of the "

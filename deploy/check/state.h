@@ -41,7 +41,7 @@ struct port_rec {
     uint64_t frozen_ns;        /* since */
     uint64_t paused_before_ns; /* of `home`, when it became that */
     uint64_t idle_ns; /* it could not run before: frozen, or on paused sites */
-    uint64_t sent; /* messages sent from here: the order of its flows */
+    uint64_t sent;    /* messages sent from here: the order of its flows */
     struct join_rec *joined; /* of a group: who ever joined */
     struct port_rec *next;
     /* Messages from here of which only a failure is told. */

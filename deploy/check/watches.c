@@ -120,7 +120,8 @@ void check_news_order(struct check *c, const struct port_rec *src,
     if (d == NULL && of_home != NULL) {
         d = map_get(&c->dead, dst->index, of_home->index);
     }
-    if (d != NULL && (d->site == src->home->site || d->incarnation == UINT32_MAX) &&
+    if (d != NULL &&
+        (d->site == src->home->site || d->incarnation == UINT32_MAX) &&
         src->home->incarnation <= d->incarnation) {
         check_violate(c, 7, site, "message %llu comes from %s after its end",
                       (unsigned long long)id, check_ui_text(src->ui, text));
@@ -152,8 +153,8 @@ void check_end_watches(struct check *c)
     char text[TEXT_OF_UI];
     for (const struct watch_rec *w = c->all_watches; w != NULL; w = w->next) {
         if (w->ended || w->stopped || !check_alive(w->port) ||
-            check_apart(w->port) ||
-            !is_gone(c, w) || c->now_ns - w->begin_ns < c->cfg.settle_ns) {
+            check_apart(w->port) || !is_gone(c, w) ||
+            c->now_ns - w->begin_ns < c->cfg.settle_ns) {
             continue;
         }
         check_violate(c, 7, w->site->site,

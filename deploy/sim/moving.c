@@ -42,8 +42,8 @@ uint64_t moving_recall(const struct work *work, enum check_what what,
 /* ---- Asking ----------------------------------------------------------------
  */
 
-static void ask(struct motet_self *self, struct worker *k,
-                struct motet_ui port, const Motet__ControlRequest *q)
+static void ask(struct motet_self *self, struct worker *k, struct motet_ui port,
+                const Motet__ControlRequest *q)
 {
     uint8_t bytes[REQUEST_MAX];
     const size_t size = motet__control_request__get_packed_size(q);
@@ -99,8 +99,7 @@ void ops_move(struct motet_self *self, struct worker *k)
     const uint64_t draw = below(self, 10);
     const struct node *to = &w->node[below(self, w->node_count)];
     const uint32_t first = first_movable(k);
-    const struct my_port *p =
-        &k->port[first + below(self, PORTS_MAX - first)];
+    const struct my_port *p = &k->port[first + below(self, PORTS_MAX - first)];
     const struct my_port *from = &k->port[below(self, PORTS_MAX)];
     if (ui_is_zero(p->ui) || ui_is_zero(from->ui)) {
         return;

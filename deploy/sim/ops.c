@@ -409,8 +409,7 @@ void ops_answer_one(struct motet_self *self, struct worker *k,
     e.err = motet_actor_reply(self, h->held, &out);
     worker_feed(k, &e);
     if (e.err == MOTET_OK ||
-        (e.err == MOTET_E_STATE &&
-         (h->away || !worker_owns(k, h->port)))) {
+        (e.err == MOTET_E_STATE && (h->away || !worker_owns(k, h->port)))) {
         if (e.err != MOTET_OK) { /* nobody tells who does not own its port */
             e.what = CHECK_CANCELLED;
             worker_feed(k, &e);

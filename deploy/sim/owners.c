@@ -81,7 +81,8 @@ static struct motet_ui actor_of(const struct node *n, struct motet_ui port)
         .now_ns = n->world->now_ns + n->clock_ns,
         .port = port,
     };
-    const bool here = n->site != NULL && site_op(n->site, &in, &out) == MOTET_OK;
+    const bool here =
+        n->site != NULL && site_op(n->site, &in, &out) == MOTET_OK;
     return here ? out.port.actor : (struct motet_ui){0};
 }
 

@@ -17,7 +17,7 @@ enum {
     WORKER_NAME_SIZE = 24,
     TARGETS = 256, /* the latest of those: where messages go */
     SPOTS = 1024,  /* ports remembered */
-    GROUPS = 4,  /* static: g0, g1, ... */
+    GROUPS = 4,    /* static: g0, g1, ... */
     DYNAMIC_GROUPS = 8,
     BODY_MAX = 1 << 20,
     PATTERN_SHIFT = 4096,
@@ -48,7 +48,7 @@ struct work {
     bool gone[NODES_MAX][WORKERS_MAX];   /* ended itself, where it began */
     struct map known; /* numbers of calls and watches: who made them may not be
                        * whoever hears of them, when ports move */
-    uint8_t *pattern;                    /* BODY_MAX + PATTERN_SHIFT bytes */
+    uint8_t *pattern; /* BODY_MAX + PATTERN_SHIFT bytes */
 };
 
 struct my_port {
@@ -61,7 +61,7 @@ struct my_held {
     uint64_t id;
     uint64_t answer_ns; /* DEADLINE_NEVER: never */
     bool over;          /* its caller gave up; we shall be told */
-    bool away; /* its port has moved since: we shall not */
+    bool away;          /* its port has moved since: we shall not */
     struct motet_ui port;
 };
 
@@ -91,8 +91,8 @@ struct worker {
     struct node *home; /* where it began */
     uint32_t number;
     struct motet_ui ui;
-    uint64_t asked;   /* call by which it asked for a move, 0: none */
-    uint64_t move;    /* the last one that was begun */
+    uint64_t asked; /* call by which it asked for a move, 0: none */
+    uint64_t move;  /* the last one that was begun */
     struct my_port port[PORTS_MAX];
     struct my_held held[HELD_MAX];
     struct my_call call[CALLS_MAX];

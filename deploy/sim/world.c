@@ -1,10 +1,9 @@
-#include "work.h"
-
 #include <stdarg.h>
 #include <string.h>
 
 #include "nucleus/base/hash.h"
 #include "nucleus/base/ui.h"
+#include "work.h"
 
 enum {
     TURN_NS_MIN = 1000,

@@ -194,8 +194,8 @@ static void offer(struct netmgr *n, struct rflow *r, const struct net_data *d,
     e->place = (struct place_of){.site = r->peer->site,
                                  .incarnation = r->peer->incarnation};
     if ((d->msg.reply_to.hi | d->msg.reply_to.lo) != 0) {
-        e->about = ui_equal(d->msg.reply_to, r->src) ? e->place
-                                                     : about(n, &d->msg);
+        e->about =
+            ui_equal(d->msg.reply_to, r->src) ? e->place : about(n, &d->msg);
     }
     e->msg = d->msg;
     e->msg.pi = r->pi;

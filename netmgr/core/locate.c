@@ -87,16 +87,16 @@ bool locate_moved(struct netmgr *n, struct motet_ui dst, struct place where)
     }
     struct net_effect *e = effect_push(n, NET_WHERE);
     e->dst = dst;
-    e->place = (struct place_of){.site = where.site,
-                                 .incarnation = where.incarnation};
+    e->place =
+        (struct place_of){.site = where.site, .incarnation = where.incarnation};
     e->epoch = where.epoch;
     trace_add(n->trace, n->now, TRACE_MOVED, (uint32_t)where.epoch, dst.lo,
               where.site);
     return true;
 }
 
-/* Kept like those of ports elsewhere: what it sent before its end still goes out,
- * at its last epoch. */
+/* Kept like those of ports elsewhere: what it sent before its end still goes
+ * out, at its last epoch. */
 void locate_ended(struct netmgr *n, struct motet_ui dst)
 {
     struct override *o = find(n, dst);

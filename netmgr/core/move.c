@@ -48,9 +48,8 @@ enum motet_err move_in_freeze(struct netmgr *n, const struct net_in *in)
 
 enum motet_err move_in_here(struct netmgr *n, const struct net_in *in)
 {
-    const struct place here = {.site = n->site,
-                               .incarnation = n->incarnation,
-                               .epoch = in->epoch};
+    const struct place here = {
+        .site = n->site, .incarnation = n->incarnation, .epoch = in->epoch};
     (void)map_remove(&n->frozen, in->dst.hi, in->dst.lo);
     (void)locate_follow(n, in->dst, here);
     const struct pflows *from = pflows_find(&n->sport_by_ui, in->dst);
@@ -92,8 +91,8 @@ enum motet_err move_in_away(struct netmgr *n, const struct net_in *in)
     (void)map_remove(&n->frozen, in->dst.hi, in->dst.lo);
     while (from != NULL && !list_empty(&from->flows)) {
         const bool last = from->flows.next == from->flows.prev;
-        sflow_drop(n, LIST_ENTRY(list_first(&from->flows), struct sflow,
-                                 of_src));
+        sflow_drop(n,
+                   LIST_ENTRY(list_first(&from->flows), struct sflow, of_src));
         if (last) {
             break; /* `from` went with it */
         }
@@ -199,9 +198,8 @@ static bool walk_sflows(const struct netmgr *n, struct motet_ui port,
             return true;
         }
     }
-    struct list *at = next_of(
-        pflows_find(&n->sport_by_ui, port),
-        walk->stage == WALK_KEPT ? walk->at : NULL);
+    struct list *at = next_of(pflows_find(&n->sport_by_ui, port),
+                              walk->stage == WALK_KEPT ? walk->at : NULL);
     if (at == NULL) {
         walk->stage = WALK_RFLOWS;
         walk->at = NULL;
@@ -306,9 +304,8 @@ static enum motet_err take_kept(struct netmgr *n, const struct image_item *it)
         it->msg.annex_bytes > msg_bytes(&it->msg)) {
         return MOTET_E_PROTOCOL;
     }
-    if (it->ticket != 0 &&
-        (!outcome_reserve(n) ||
-         !map_put(&n->sflow_by_ticket, it->ticket, 0, f))) {
+    if (it->ticket != 0 && (!outcome_reserve(n) ||
+                            !map_put(&n->sflow_by_ticket, it->ticket, 0, f))) {
         return MOTET_E_NO_MEMORY;
     }
     sflow_append(n, f, &it->msg, it->ticket, deadline(n, it->left_ns));

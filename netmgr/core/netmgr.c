@@ -320,8 +320,7 @@ static void init_tables(struct netmgr *n, uint64_t seed)
     pool_init(&n->seed_pool, n->mem, sizeof(struct seed), SEEDS_MAX);
     pool_init(&n->sflow_pool, n->mem, sizeof(struct sflow), l->flows_max);
     pool_init(&n->rflow_pool, n->mem, sizeof(struct rflow), l->flows_max);
-    pool_init(&n->pflows_pool, n->mem, sizeof(struct pflows),
-              l->flows_max * 3);
+    pool_init(&n->pflows_pool, n->mem, sizeof(struct pflows), l->flows_max * 3);
     pool_init(&n->override_pool, n->mem, sizeof(struct override),
               OVERRIDES_MAX);
 }

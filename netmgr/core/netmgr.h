@@ -42,12 +42,12 @@
  * their outcome.
  *
  * Ports move. A flow is known by its two ports, wherever they live: each end
- * takes its half along (netmgr_image(), NET_IN_ITEM). The sending site goes after
- * a port that moved as soon as it knows where to; what was sent and has no
- * outcome is asked for there, where the record of what was taken is now. Only
- * the owner's word on that record counts. Messages between ports of this very
- * site whose flow began when one of them was elsewhere take the *loop*: a session
- * with this site itself, whose frames come back as they are.
+ * takes its half along (netmgr_image(), NET_IN_ITEM). The sending site goes
+ * after a port that moved as soon as it knows where to; what was sent and has
+ * no outcome is asked for there, where the record of what was taken is now.
+ * Only the owner's word on that record counts. Messages between ports of this
+ * very site whose flow began when one of them was elsewhere take the *loop*: a
+ * session with this site itself, whose frames come back as they are.
  *
  * Ownership of messages as in nucleus.h: a step that returns MOTET_OK takes
  * in->msg.data (or in->frame's data); an effect gives its data. */
@@ -324,8 +324,8 @@ struct net_in {
     uint32_t room_msgs, room_bytes;
     uint64_t epoch;
     const struct image_item *item; /* borrowed */
-    const uint8_t *bytes; /* CTL: borrowed, copied */
-    uint32_t size;        /* CTL, DRAINED */
+    const uint8_t *bytes;          /* CTL: borrowed, copied */
+    uint32_t size;                 /* CTL, DRAINED */
     uint32_t view_sites;
     uint64_t view_lowest;
 };

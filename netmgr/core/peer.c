@@ -361,8 +361,8 @@ static void end_sflow(struct netmgr *n, struct peer *p, struct sflow *f)
     if (f->frozen) {
         return; /* looked at when it thaws */
     }
-    if (where.site != p->site || (where.incarnation != 0 &&
-                                  where.incarnation > p->lost)) {
+    if (where.site != p->site ||
+        (where.incarnation != 0 && where.incarnation > p->lost)) {
         sflow_move(n, f, where);
         return;
     }

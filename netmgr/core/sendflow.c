@@ -518,8 +518,8 @@ void sflow_timer(struct netmgr *n, struct sflow *f)
 /* ---- Moving ----------------------------------------------------------------
  */
 
-/* What is uncertain stays so: it is asked for at the new place, where the record
- * of the flow is now. */
+/* What is uncertain stays so: it is asked for at the new place, where the
+ * record of the flow is now. */
 void sflow_move(struct netmgr *n, struct sflow *f, struct place where)
 {
     if (f->frozen) {
@@ -529,10 +529,9 @@ void sflow_move(struct netmgr *n, struct sflow *f, struct place where)
         where.site == n->site ? n->self : net_peer_get(n, where.site);
     sflow_unbind(n, f);
     if (to == NULL || place_dead(to, where.incarnation)) {
-        sflow_settle_all(n, f,
-                         to == NULL ? MOTET_E_MAYBE_LOST
-                                    : MOTET_E_MAYBE_SITE_DEAD,
-                         to == NULL ? MOTET_E_NO_SITE : MOTET_E_SITE_DEAD);
+        sflow_settle_all(
+            n, f, to == NULL ? MOTET_E_MAYBE_LOST : MOTET_E_MAYBE_SITE_DEAD,
+            to == NULL ? MOTET_E_NO_SITE : MOTET_E_SITE_DEAD);
         sflow_drop_voids(n, f);
         sflow_tidy(n, f);
         return;

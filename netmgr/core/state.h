@@ -27,13 +27,13 @@
  *   accept.c   their messages: assembly, the offer, the acknowledgement */
 
 enum {
-    EFFECTS_MAX = 1024,    /* ring of effects: bounds what one step gives */
-    EFFECTS_SPARE = 256,   /* left free by FLUSH and TICK for nested steps */
-    NOTES_MAX = 64,        /* HELLOs and REFUSEs among them */
-    SEEDS_MAX = 64,        /* seed addresses */
+    EFFECTS_MAX = 1024,      /* ring of effects: bounds what one step gives */
+    EFFECTS_SPARE = 256,     /* left free by FLUSH and TICK for nested steps */
+    NOTES_MAX = 64,          /* HELLOs and REFUSEs among them */
+    SEEDS_MAX = 64,          /* seed addresses */
     OVERRIDES_MAX = 1 << 20, /* ports known to live away from their birth site;
                               * those here among them are never forgotten */
-    RING_FIRST = 4,        /* slots of a flow's first ring */
+    RING_FIRST = 4,          /* slots of a flow's first ring */
     QUANTUM_BYTES = NET_FRAGMENT_BYTES, /* of one flow in its turn */
     FRAME_OVERHEAD = 32, /* of a DATA frame, in the backlog: never more than is
                           * written, or what was drained never adds up */
@@ -345,10 +345,10 @@ struct netmgr {
     struct map sflow_by_ticket;
     struct map rflow_by_key;
     struct map rflow_by_handle; /* (site, handle) */
-    struct map dport_by_ui; /* struct pflows: flows to ports here ... */
-    struct map sport_by_ui; /* ... flows from ports here ... */
-    struct map tport_by_ui; /* ... and their destinations */
-    struct map frozen;      /* ports that stand still */
+    struct map dport_by_ui;     /* struct pflows: flows to ports here ... */
+    struct map sport_by_ui;     /* ... flows from ports here ... */
+    struct map tport_by_ui;     /* ... and their destinations */
+    struct map frozen;          /* ports that stand still */
     struct map override_by_ui;
     struct pool peer_pool;
     struct pool conn_pool;
@@ -359,13 +359,13 @@ struct netmgr {
     struct pool override_pool;
     uint64_t key_seed[2];
     uint64_t next_dial;
-    struct peer *self;  /* the loop; not among `peers` */
+    struct peer *self;    /* the loop; not among `peers` */
     struct sflow *filled; /* by NET_IN_ITEM: its KEPT follow */
     uint64_t filled_at;   /* number of the next */
-    uint64_t next_base; /* of a new flow, in units of 2^20 */
+    uint64_t next_base;   /* of a new flow, in units of 2^20 */
     uint32_t next_handle;
     uint32_t next_generation;
-    uint64_t evicted_next; /* of peers forgotten altogether */
+    uint64_t evicted_next;   /* of peers forgotten altogether */
     uint64_t evicted_abroad; /* of lives that are over */
     uint32_t sessions;
 
@@ -579,8 +579,8 @@ void sflow_free(struct netmgr *n, struct sflow *f);
 void sflow_drop(struct netmgr *n, struct sflow *f);
 /** A flow with nothing kept. NULL: LIMIT or NO_MEMORY in *err. */
 struct sflow *sflow_make(struct netmgr *n, struct peer *p, struct motet_ui src,
-                         struct motet_ui dst, bool returning, struct place where,
-                         enum motet_err *err);
+                         struct motet_ui dst, bool returning,
+                         struct place where, enum motet_err *err);
 /** The flow between these ports, or NULL. */
 struct sflow *sflow_find(const struct netmgr *n, struct motet_ui src,
                          struct motet_ui dst, bool returning);

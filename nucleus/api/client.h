@@ -85,8 +85,8 @@ struct motet {
     int fd;
     bool lost;
     bool any_moved; /* a port has left, ever */
-    bool frozen;  /* the site does not listen: a port moves */
-    bool patient; /* what is written now waits for that */
+    bool frozen;    /* the site does not listen: a port moves */
+    bool patient;   /* what is written now waits for that */
     struct mem mem;
     struct motet_ui actor;
     struct motet_ui site;

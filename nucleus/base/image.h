@@ -12,8 +12,8 @@
  *
  * Names in an item are those of the source: `id` of a held request, a call or a
  * watch stays what it is (no id of one site is ever the other's while both are
- * in use); tickets and fan-outs are named anew where they arrive. Times are what
- * is left (deadlines) or what has passed (ages); UINT64_MAX is never. */
+ * in use); tickets and fan-outs are named anew where they arrive. Times are
+ * what is left (deadlines) or what has passed (ages); UINT64_MAX is never. */
 
 enum image_kind {
     /* From the site. */
@@ -44,7 +44,8 @@ enum image_kind {
     /* From the network manager, for each port. */
     IMAGE_SFLOW, /* port (source), peer (destination), returning, origin, base:
                   * una, hi, end, place of the destination, epoch: of it */
-    IMAGE_KEPT,  /* of that flow, from una on: flag: live, ticket, msg, left_ns */
+    IMAGE_KEPT,  /* of that flow, from una on: flag: live, ticket, msg, left_ns
+                  */
     IMAGE_RFLOW, /* peer (source), port (destination), returning, place of the
                   * source, origin, epoch: of the source, base: next, pi */
     IMAGE_KIND_COUNT

@@ -10,8 +10,9 @@
 /* What travels between two ports. The kinds of the first group are *queued*:
  * they enter the queue of the destination port, in order, against its limits
  * (NEWS is queued in order but not counted). The kinds of the second group
- * *return*: they are matched to a call, a held call, a watch or a move and never wait
- * for room in a queue. The two groups of a pair of ports are two flows. */
+ * *return*: they are matched to a call, a held call, a watch or a move and
+ * never wait for room in a queue. The two groups of a pair of ports are two
+ * flows. */
 enum msg_kind {
     MSG_SEND = 1, /* one way */
     MSG_REQUEST,  /* a call: `call` and `reply_to` say where the reply goes */
@@ -22,10 +23,10 @@ enum msg_kind {
     MSG_FORWARDED, /* `call` is now with the port `reply_to` */
     MSG_WATCH,     /* source watches destination under id `call` */
     MSG_UNWATCH,   /* ends it */
-    MSG_RELAY,     /* from the control port of a former owner: its actor's answer
-                    * to the held request `call`; `status`, body */
-    MSG_MIGRATE,   /* from control port to control port: a frame of a migration,
-                    * and what goes with it */
+    MSG_RELAY,   /* from the control port of a former owner: its actor's answer
+                  * to the held request `call`; `status`, body */
+    MSG_MIGRATE, /* from control port to control port: a frame of a migration,
+                  * and what goes with it */
     MSG_KIND_COUNT
 };
 

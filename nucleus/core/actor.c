@@ -150,13 +150,12 @@ bool nucleus_actor_frozen(const struct nucleus *n, struct motet_ui actor)
 }
 
 bool nucleus_next_actor(const struct nucleus *n, struct motet_ui after,
-                        struct motet_ui *actor, const char **name,
-                        bool *adopts)
+                        struct motet_ui *actor, const char **name, bool *adopts)
 {
     const struct actor *a = ui_zero(after) ? NULL : actor_get(n, after);
-    struct list *node = a != NULL          ? list_after(&n->actors, &a->node)
+    struct list *node = a != NULL        ? list_after(&n->actors, &a->node)
                         : ui_zero(after) ? list_first(&n->actors)
-                                           : NULL;
+                                         : NULL;
     if (node == NULL) {
         return false;
     }

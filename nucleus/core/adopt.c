@@ -2,9 +2,9 @@
 
 #include "core.h"
 
-/* Ports that come: the items of image.c, in their order, make a frozen port that
- * only has to be thawed. All memory that it needs is taken here, so that what
- * follows cannot fail. What comes is believed as little as any message. */
+/* Ports that come: the items of image.c, in their order, make a frozen port
+ * that only has to be thawed. All memory that it needs is taken here, so that
+ * what follows cannot fail. What comes is believed as little as any message. */
 
 static uint64_t deadline(const struct nucleus *n, uint64_t left_ns)
 {
@@ -157,8 +157,7 @@ static enum motet_err take_held(struct nucleus *n, struct port *p,
         msg_check(n, &it->msg) != MOTET_OK) {
         return MOTET_E_PROTOCOL;
     }
-    struct held *h =
-        held_new(n, p, &it->msg, NULL, it->place, it->id, &err);
+    struct held *h = held_new(n, p, &it->msg, NULL, it->place, it->id, &err);
     if (h == NULL) {
         return err == MOTET_E_PROTOCOL ? MOTET_E_EXISTS : err;
     }
@@ -357,8 +356,7 @@ static struct fanout *fanout_of(struct nucleus *n, struct port *p,
 
 /* Ties a message to what its outcome is for. */
 static enum motet_err bind_parcel(struct nucleus *n, struct port *p,
-                                  struct parcel *q,
-                                  const struct image_item *it)
+                                  struct parcel *q, const struct image_item *it)
 {
     enum motet_err err = MOTET_E_PROTOCOL;
     if (q->role == PARCEL_PART) {
@@ -416,9 +414,9 @@ static enum motet_err place_parcel(struct nucleus *n, struct port *p,
         }
         return err;
     }
-    struct group *g =
-        ui_is_group(it->dest.target) ? group_want(n, it->dest.target, &err)
-                                     : NULL;
+    struct group *g = ui_is_group(it->dest.target)
+                          ? group_want(n, it->dest.target, &err)
+                          : NULL;
     if (g == NULL) {
         return err == MOTET_OK ? MOTET_E_PROTOCOL : err;
     }

@@ -177,8 +177,7 @@ static enum motet_err place_here(struct nucleus *n, struct call *c,
                                  struct port *to, const struct msg *msg)
 {
     enum motet_err err;
-    struct held *h =
-        held_new(n, to, msg, c, (struct place_of){0}, 0, &err);
+    struct held *h = held_new(n, to, msg, c, (struct place_of){0}, 0, &err);
     if (h == NULL) {
         return err;
     }

@@ -331,8 +331,8 @@ enum motet_err held_reply(struct nucleus *n, const struct nuc_in *in,
 enum motet_err held_forward(struct nucleus *n, const struct nuc_in *in,
                             struct nuc_out *out);
 /** A held for a request to `p`; of `call` made here, or of the remote caller
- * msg->reply_to, who lives at `place`. `id`: 0, or the one that it brings along.
- * Its deadline is not armed. NULL and the reason in *err. */
+ * msg->reply_to, who lives at `place`. `id`: 0, or the one that it brings
+ * along. Its deadline is not armed. NULL and the reason in *err. */
 struct held *held_new(struct nucleus *n, struct port *p, const struct msg *msg,
                       struct call *call, struct place_of place, uint64_t id,
                       enum motet_err *err);
@@ -455,7 +455,8 @@ enum motet_err move_discard(struct nucleus *n, const struct nuc_in *in,
                             struct nuc_out *out);
 enum motet_err move_give(struct nucleus *n, const struct nuc_in *in,
                          struct nuc_out *out);
-/** Forgets one thing of a port that lives elsewhere. @return false: none left */
+/** Forgets one thing of a port that lives elsewhere. @return false: none left
+ */
 bool move_shed(struct nucleus *n, struct port *p);
 /** Publishes the memberships that came with it. @return false when the effects
  * ran short */

@@ -58,8 +58,7 @@ void debt_work(struct nucleus *n)
 enum motet_err debt_reply(struct nucleus *n, const struct nuc_in *in)
 {
     struct debt *d = find(n, in->held);
-    if (d == NULL || d->actor == NULL ||
-        !ui_equal(d->actor->ui, in->actor)) {
+    if (d == NULL || d->actor == NULL || !ui_equal(d->actor->ui, in->actor)) {
         return MOTET_E_STATE;
     }
     const struct port *p = port_get(n, d->port);
@@ -89,8 +88,7 @@ enum motet_err debt_taken(struct nucleus *n, const struct nuc_in *in)
     }
     struct held *h = held_get(n, in->msg.call);
     if (h == NULL || h->port != p || !h->delivered || h->parcel != NULL ||
-        in->msg.status >= MOTET_E_COUNT ||
-        msg_check(n, &in->msg) != MOTET_OK) {
+        in->msg.status >= MOTET_E_COUNT || msg_check(n, &in->msg) != MOTET_OK) {
         buf_unref(in->msg.data); /* answered, or given up */
         return MOTET_OK;
     }

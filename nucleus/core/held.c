@@ -45,8 +45,7 @@ bool held_globalize(struct nucleus *n, struct held *h)
     if (self == NULL || !tie(n, h, here, &err)) {
         return false;
     }
-    if (!h->delivered &&
-        !deadline_set(&n->timers, &h->timer, h->deadline_ns)) {
+    if (!h->delivered && !deadline_set(&n->timers, &h->timer, h->deadline_ns)) {
         (void)map_remove(&n->held_by_caller, ui_fold(n, h->msg.reply_to),
                          h->msg.call);
         bond_cut(n, &h->bond);

@@ -129,8 +129,7 @@ static void give_site_watch(const struct nucleus *n, struct image_item *it)
 static void give_watcher(struct watcher *w, struct image_item *it)
 {
     CHECK(w->kind == WATCHER_REMOTE);
-    const struct watcher_remote *r =
-        CONTAINER_OF(w, struct watcher_remote, of);
+    const struct watcher_remote *r = CONTAINER_OF(w, struct watcher_remote, of);
     it->kind = IMAGE_WATCHER;
     it->id = r->id;
     it->peer = r->watching;
@@ -296,9 +295,9 @@ bool nucleus_image(const struct nucleus *n, struct motet_ui port,
     }
     while (walk->stage < STAGE_STALLED) {
         const struct list *all = list_of(p, walk->stage);
-        struct list *node = all == NULL          ? NULL
+        struct list *node = all == NULL        ? NULL
                             : walk->at == NULL ? list_first(all)
-                                                 : list_after(all, walk->at);
+                                               : list_after(all, walk->at);
         walk->at = node;
         if (node != NULL) {
             give(n, walk->stage, node, it);

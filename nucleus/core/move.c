@@ -125,7 +125,8 @@ static bool globalize_watches(struct nucleus *n, struct port *p)
     return true;
 }
 
-/* Each tie may be of either kind at any time: what is half done does no harm. */
+/* Each tie may be of either kind at any time: what is half done does no harm.
+ */
 static enum motet_err globalize(struct nucleus *n, struct port *p)
 {
     enum motet_err err = MOTET_OK;

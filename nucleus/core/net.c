@@ -136,8 +136,7 @@ static enum motet_err take_request(struct nucleus *n, const struct nuc_in *in,
     if (err != MOTET_OK) {
         return err;
     }
-    struct held *h =
-        held_new(n, p, &in->msg, c, place_of_caller(in), 0, &err);
+    struct held *h = held_new(n, p, &in->msg, c, place_of_caller(in), 0, &err);
     if (h == NULL) {
         return err;
     }

@@ -218,10 +218,9 @@ struct nucleus *nucleus_create(const struct nucleus_config *cfg)
     deadlines_init(&n->timers, n->mem);
     init_maps(n);
     init_pools(n);
-    struct list *lists[] = {&n->actors, &n->ports, &n->groups,
-                            &n->peers,  &n->ending, &n->work,
-                            &n->dying,  &n->woken,  &n->told,
-                            &n->orphans};
+    struct list *lists[] = {&n->actors, &n->ports,  &n->groups, &n->peers,
+                            &n->ending, &n->work,   &n->dying,  &n->woken,
+                            &n->told,   &n->orphans};
     for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
         list_init(lists[i]);
     }
@@ -269,21 +268,21 @@ void nucleus_destroy(struct nucleus *n)
     release_messages(n);
     release_tables(n);
     struct map *maps[] = {
-        &n->actor_by_ui,     &n->actor_by_name, &n->port_by_ui,
-        &n->group_by_ui,     &n->peer_by_site,  &n->held_by_caller,
-        &n->watcher_by_id,   &n->debt_by_held,  &n->parcels.adopted,
-        &n->calls.adopted,   &n->helds.adopted, &n->watches.adopted,
+        &n->actor_by_ui,   &n->actor_by_name, &n->port_by_ui,
+        &n->group_by_ui,   &n->peer_by_site,  &n->held_by_caller,
+        &n->watcher_by_id, &n->debt_by_held,  &n->parcels.adopted,
+        &n->calls.adopted, &n->helds.adopted, &n->watches.adopted,
         &n->away,
     };
     for (size_t i = 0; i < ARRAY_LEN(maps); i++) {
         map_fini(maps[i]);
     }
     struct pool *pools[] = {
-        &n->debt_pool,   &n->join_pool,
-        &n->actor_pool,  &n->port_pool,   &n->side_pool,    &n->want_pool,
-        &n->waiter_pool, &n->fanout_pool, &n->group_pool,   &n->member_pool,
-        &n->use_pool,    &n->peer_pool,   &n->watcher_pool, &n->parcels.pool,
-        &n->calls.pool,  &n->helds.pool,  &n->watches.pool,
+        &n->debt_pool,    &n->join_pool,    &n->actor_pool,  &n->port_pool,
+        &n->side_pool,    &n->want_pool,    &n->waiter_pool, &n->fanout_pool,
+        &n->group_pool,   &n->member_pool,  &n->use_pool,    &n->peer_pool,
+        &n->watcher_pool, &n->parcels.pool, &n->calls.pool,  &n->helds.pool,
+        &n->watches.pool,
     };
     for (size_t i = 0; i < ARRAY_LEN(pools); i++) {
         pool_fini(pools[i]);
@@ -346,8 +345,8 @@ static const struct port *port_of_timer(const struct nucleus *n,
     return NULL;
 }
 
-/* What a frozen port owes is owed by whoever owns it when it thaws. The place in
- * the heap was just made. */
+/* What a frozen port owes is owed by whoever owns it when it thaws. The place
+ * in the heap was just made. */
 static bool postponed(struct nucleus *n, struct deadline *t)
 {
     const struct port *p = port_of_timer(n, t);

@@ -91,24 +91,24 @@ enum nuc_kind {
     NUC_ACTOR_ADOPTS, /* actor, in: whether it takes ports that move to it */
 
     /* From whoever carries out the migration of ports. A port that moves is
-     * frozen first: nothing is taken from its queue nor put into it, no deadline
-     * of it passes, and its image may be read. What waits for room is with the
-     * network manager from then on. Its actor must do nothing meanwhile:
-     * nucleus_actor_frozen(). */
-    NUC_PORT_FREEZE,   /* port; in: drop what is queued, callers are told MOVING.
-                        * MOVING: it is frozen; STATE: it cannot move; AGAIN: in
-                        * a moment; NO_MEMORY */
-    NUC_PORT_THAW,     /* port: it stays after all */
-    NUC_PORT_DROP,     /* port: it lives elsewhere. Its actor is told
-                        * NUC_PORT_MOVED; what it owes a reply for may still be
-                        * answered, and is sent after it. in: its actor moved
-                        * along, and owes nothing here */
-    NUC_PORT_ITEM,     /* port; item of it, in the order of nucleus_image(), actor:
-                        * who is to own it -> out.ticket of a PARCEL. A KEPT with
-                        * that ticket follows it; of its data a reference is
-                        * taken. The port is frozen. EXISTS, LIMIT,
-                        * NO_MEMORY, DECLINED, PROTOCOL: discard it. Takes
-                        * item->msg.data on success */
+     * frozen first: nothing is taken from its queue nor put into it, no
+     * deadline of it passes, and its image may be read. What waits for room is
+     * with the network manager from then on. Its actor must do nothing
+     * meanwhile: nucleus_actor_frozen(). */
+    NUC_PORT_FREEZE, /* port; in: drop what is queued, callers are told MOVING.
+                      * MOVING: it is frozen; STATE: it cannot move; AGAIN: in
+                      * a moment; NO_MEMORY */
+    NUC_PORT_THAW,   /* port: it stays after all */
+    NUC_PORT_DROP,   /* port: it lives elsewhere. Its actor is told
+                      * NUC_PORT_MOVED; what it owes a reply for may still be
+                      * answered, and is sent after it. in: its actor moved
+                      * along, and owes nothing here */
+    NUC_PORT_ITEM, /* port; item of it, in the order of nucleus_image(), actor:
+                    * who is to own it -> out.ticket of a PARCEL. A KEPT with
+                    * that ticket follows it; of its data a reference is
+                    * taken. The port is frozen. EXISTS, LIMIT,
+                    * NO_MEMORY, DECLINED, PROTOCOL: discard it. Takes
+                    * item->msg.data on success */
     NUC_PORT_ACTIVATE, /* port: it is owned here; NUC_PORT_ADOPTED follows */
     NUC_PORT_DISCARD,  /* port: what was installed is forgotten */
     NUC_PORT_GIVE,     /* port, subject: another actor here, who is to own it.

@@ -19,7 +19,7 @@ enum {
     PARCELS_MAX = 1 << 22, /* messages queued, parked, on their way out */
     RETRY_MS = 1000,       /* until what the network refused is tried again */
     FORWARDS_MAX = 32,     /* of one request: then it goes in a circle */
-    FROZEN_MS = 2,         /* a deadline that passed is looked at again so soon */
+    FROZEN_MS = 2, /* a deadline that passed is looked at again so soon */
 };
 
 /* Objects named by a 64-bit id: a pool, and a count in the upper bits, so that
@@ -217,7 +217,7 @@ struct call {
 struct held {
     uint64_t id;
     struct list of_port;
-    struct bond bond; /* the site of a remote caller */
+    struct bond bond;   /* the site of a remote caller */
     struct bond holder; /* the site of who has it in hand, where that is not the
                          * actor of its port: the port has moved since */
     struct port *port;
@@ -272,7 +272,7 @@ struct group {
     struct list members;
     struct map by_port;
     uint32_t count;
-    uint32_t joins; /* that are being installed */
+    uint32_t joins;       /* that are being installed */
     struct member *turn;  /* whose turn it is; NULL = the first */
     struct member *at;    /* GROUP_LIST: where it was last ... */
     uint32_t at_index;    /* ... and which that is */
@@ -385,9 +385,9 @@ struct nucleus {
     struct list ports;
     struct list groups;
     struct list peers;
-    struct map away;        /* ports made here that live elsewhere */
-    bool scattered;         /* so do ports of earlier lives, or too many */
-    struct parcel *filled;  /* by NUC_PORT_ITEM: its message follows */
+    struct map away;       /* ports made here that live elsewhere */
+    bool scattered;        /* so do ports of earlier lives, or too many */
+    struct parcel *filled; /* by NUC_PORT_ITEM: its message follows */
 
     struct list ending; /* ports, by `node` */
     struct list work;   /* ports, by `work` */

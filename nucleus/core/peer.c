@@ -24,13 +24,13 @@ struct peer *peer_want(struct nucleus *n, uint64_t site, enum motet_err *err)
     }
     p->site = site;
     p->state = NUC_SITE_REACHABLE; /* until told otherwise */
-    if (site == n->cfg.site) { /* its earlier lives are over */
+    if (site == n->cfg.site) {     /* its earlier lives are over */
         p->incarnation = n->cfg.incarnation;
         p->dead = n->cfg.incarnation - 1;
         p->news = MOTET_NEWS_SITE_DEAD;
     }
-    struct list *lists[] = {&p->calls, &p->helds, &p->watches, &p->watchers,
-                            &p->holders, &p->stalled};
+    struct list *lists[] = {&p->calls,    &p->helds,   &p->watches,
+                            &p->watchers, &p->holders, &p->stalled};
     for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
         list_init(lists[i]);
     }
@@ -210,8 +210,8 @@ static void bury(struct nucleus *n, struct peer *p, uint32_t incarnation,
     trace(n, TRACE_DEAD, incarnation, p->site, (uint64_t)news);
     p->dead = incarnation;
     p->news = news;
-    /* What it was still to be told is of no use to its successor; but a port may
-     * have moved: the network manager knows. */
+    /* What it was still to be told is of no use to its successor; but a port
+     * may have moved: the network manager knows. */
     p->restart = p->restart || !list_empty(&p->stalled);
     if (!list_linked(&p->work)) {
         list_append(&n->dying, &p->work);
@@ -356,7 +356,8 @@ static void follow(struct nucleus *n, struct peer *from, struct peer *to,
     }
 }
 
-/* Whether a port that was made here, and is not, lives elsewhere or has ended. */
+/* Whether a port that was made here, and is not, lives elsewhere or has ended.
+ */
 bool port_away(const struct nucleus *n, struct motet_ui ui)
 {
     return map_get(&n->away, ui.hi, ui.lo) != NULL ||

@@ -32,10 +32,9 @@ struct port_side *port_side(struct nucleus *n, struct port *p)
     if (s == NULL) {
         return NULL;
     }
-    struct list *lists[] = {&s->parked,  &s->wanting,  &s->waiters,
-                            &s->helds,   &s->waits,    &s->calls,
-                            &s->watches, &s->watchers, &s->members,
-                            &s->joins,   &s->fanouts};
+    struct list *lists[] = {&s->parked,  &s->wanting, &s->waiters, &s->helds,
+                            &s->waits,   &s->calls,   &s->watches, &s->watchers,
+                            &s->members, &s->joins,   &s->fanouts};
     for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
         list_init(lists[i]);
     }

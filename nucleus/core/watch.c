@@ -69,8 +69,8 @@ void watch_tell(struct nucleus *n, struct watch *w, enum motet_news news,
 void watch_drop(struct nucleus *n, struct watch *w)
 {
     const enum ui_kind kind = ui_kind(w->subject);
-    const bool remote = (kind == UI_PORT || kind == UI_CONTROL) &&
-                        !list_linked(&w->of.node);
+    const bool remote =
+        (kind == UI_PORT || kind == UI_CONTROL) && !list_linked(&w->of.node);
     if (remote && !bond_dead(&w->bond)) {
         const struct msg unwatch = {.kind = MSG_UNWATCH, .call = w->id};
         parcel_inner(n, w->port->ui, w->subject, &unwatch);

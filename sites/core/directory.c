@@ -86,10 +86,9 @@ void directory_destroy(struct directory *d)
 static bool same_content(const struct record *a, const struct record *b)
 {
     return a->present == b->present &&
-           (!a->present ||
-            (a->epoch == b->epoch && a->site == b->site &&
-             a->incarnation == b->incarnation &&
-             strcmp(a->name, b->name) == 0));
+           (!a->present || (a->epoch == b->epoch && a->site == b->site &&
+                            a->incarnation == b->incarnation &&
+                            strcmp(a->name, b->name) == 0));
 }
 
 static enum motet_err publish(struct directory *d, const struct record *r)

@@ -39,8 +39,8 @@ struct directory_config directory_config_default(void);
 
 enum record_kind {
     RECORD_MEMBER = 1, /* `subject` (a port here) is in `group` called `name` */
-    RECORD_OWNER,      /* `subject` (a port that has moved) lives here, epoch; or
-                        * at `site`, if that is not 0 */
+    RECORD_OWNER, /* `subject` (a port that has moved) lives here, epoch; or
+                   * at `site`, if that is not 0 */
 };
 
 struct record {

@@ -26,8 +26,7 @@ static bool frozen(const struct site *s, const struct motet_self *a)
 /* ---- start and end ---------------------------------------------------------
  */
 
-static enum motet_err make(struct site *s,
-                           const struct motet_supervisor *table,
+static enum motet_err make(struct site *s, const struct motet_supervisor *table,
                            const char *name, struct motet_self **made)
 {
     struct nuc_out out;
@@ -62,8 +61,7 @@ static enum motet_err set_adopts(struct site *s, const struct motet_self *a,
                                  bool adopts)
 {
     struct nuc_out out;
-    struct nuc_in in = {
-        .kind = NUC_ACTOR_ADOPTS, .actor = a->ui, .in = adopts};
+    struct nuc_in in = {.kind = NUC_ACTOR_ADOPTS, .actor = a->ui, .in = adopts};
 
     return site_nuc(s, &in, &out);
 }
@@ -191,8 +189,7 @@ bool actors_take(struct site *s, const struct nuc_effect *e)
         return false;
     }
     /* Whose a port is it hears before its timers: they may use it. */
-    const bool first =
-        e->kind == NUC_PORT_MOVED || e->kind == NUC_PORT_ADOPTED;
+    const bool first = e->kind == NUC_PORT_MOVED || e->kind == NUC_PORT_ADOPTED;
     memcpy(ring_push(first || frozen(s, a) ? &a->deferred : &s->events), e,
            sizeof *e);
     return true;
@@ -435,11 +432,12 @@ void actors_moved(struct site *s, struct motet_self *a)
     a->moved = true;
 }
 
-enum motet_err actors_embryo(struct site *s, const char *kind,
-                             const char *name, struct motet_self **a)
+enum motet_err actors_embryo(struct site *s, const char *kind, const char *name,
+                             struct motet_self **a)
 {
     const struct motet_supervisor *table =
-        s->cfg.actor_kind != NULL ? s->cfg.actor_kind(s->cfg.actor_ctx, kind) : NULL;
+        s->cfg.actor_kind != NULL ? s->cfg.actor_kind(s->cfg.actor_ctx, kind)
+                                  : NULL;
 
     if (table == NULL) {
         return MOTET_E_NO_ACTOR;

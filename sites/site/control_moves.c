@@ -189,8 +189,7 @@ bool control_migrate(struct site *s, const struct motet_view *v,
     if (q->migrate != NULL) {
         err = migrate(s, v, q->migrate, &id);
     }
-    if (err == MOTET_OK && id != 0 && q->wait &&
-        moves_await(s, id, v->held)) {
+    if (err == MOTET_OK && id != 0 && q->wait && moves_await(s, id, v->held)) {
         return false;
     }
     SET(&p->reply, err, (uint32_t)err);
@@ -257,11 +256,12 @@ static enum motet_err could_adopt(struct site *s,
         return MOTET_E_NO_MEMORY;
     }
     if (q->kind != NULL && q->kind[0] != '\0') {
-        if (s->cfg.actor_kind == NULL || s->cfg.actor_kind(s->cfg.actor_ctx, q->kind) == NULL) {
+        if (s->cfg.actor_kind == NULL ||
+            s->cfg.actor_kind(s->cfg.actor_ctx, q->kind) == NULL) {
             return MOTET_E_NO_ACTOR;
         }
-        return q->actor != NULL && nucleus_actor(s->nucleus, q->actor, &actor,
-                                                 &adopts)
+        return q->actor != NULL &&
+                       nucleus_actor(s->nucleus, q->actor, &actor, &adopts)
                    ? MOTET_E_NAME_TAKEN
                    : MOTET_OK;
     }

@@ -275,11 +275,10 @@ static bool pending(const struct site *s, const struct tomb *t)
     return false;
 }
 
-bool deaths_next(const struct site *s, struct list **at,
-                 struct tomb *tomb)
+bool deaths_next(const struct site *s, struct list **at, struct tomb *tomb)
 {
-    struct list *it =
-        *at == NULL ? list_first(&s->tomb_list) : list_after(&s->tomb_list, *at);
+    struct list *it = *at == NULL ? list_first(&s->tomb_list)
+                                  : list_after(&s->tomb_list, *at);
 
     for (; it != NULL; it = list_after(&s->tomb_list, it)) {
         *at = it;
@@ -301,11 +300,11 @@ bool deaths_told(struct site *s, const struct tomb *tomb)
     if (n != NULL && n->t.incarnation >= tomb->incarnation) {
         return !pending(s, tomb);
     }
-    members_step(s->members, &(struct member_in){
-                                 .kind = MEMBER_IN_DEAD,
-                                 .now_ns = s->now_ns,
-                                 .site = tomb->site,
-                                 .incarnation = tomb->incarnation});
+    members_step(s->members,
+                 &(struct member_in){.kind = MEMBER_IN_DEAD,
+                                     .now_ns = s->now_ns,
+                                     .site = tomb->site,
+                                     .incarnation = tomb->incarnation});
     deaths_begin(s, tomb->site, tomb->incarnation, NUC_SITE_DEAD);
     return false;
 }

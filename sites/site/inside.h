@@ -287,7 +287,8 @@ MUST_USE enum motet_err actors_fit(struct site *s, struct motet_self *a,
 /** It lives here. */
 void actors_arrived(struct site *s, struct motet_self *a);
 /** Whether the actor takes this port; user actors have said so before. */
-bool actors_consent(struct site *s, struct motet_ui actor, struct motet_ui port);
+bool actors_consent(struct site *s, struct motet_ui actor,
+                    struct motet_ui port);
 
 /* ---- control.c -------------------------------------------------------------
  */

@@ -66,8 +66,7 @@ enum motet_err site_migrate(struct site *s, struct mig_in *in)
 static bool member_of(const struct site *s, uint64_t site,
                       struct member_info *info)
 {
-    for (uint64_t at = 0; members_next(s->members, at, info);
-         at = info->site) {
+    for (uint64_t at = 0; members_next(s->members, at, info); at = info->site) {
         if (info->site == site) {
             return true;
         }
@@ -134,9 +133,8 @@ static enum motet_err check_ports(struct site *s, const struct move *m)
 
     for (uint32_t i = 0; i < m->count; i++) {
         struct nuc_out out;
-        struct nuc_in in = {.kind = NUC_PORT_INFO,
-                            .now_ns = s->now_ns,
-                            .port = m->ports[i].ui};
+        struct nuc_in in = {
+            .kind = NUC_PORT_INFO, .now_ns = s->now_ns, .port = m->ports[i].ui};
         if (ui_kind(in.port) != UI_PORT) {
             return MOTET_E_STATE;
         }
@@ -204,8 +202,7 @@ enum motet_err moves_start(struct site *s, const struct move_request *q,
     CHECK(m != NULL);
     m->actor = q->actor;
     m->drop = q->drop;
-    memcpy(m->note.receiver, q->receiver,
-           strnlen(q->receiver, MOTET_NAME_MAX));
+    memcpy(m->note.receiver, q->receiver, strnlen(q->receiver, MOTET_NAME_MAX));
     const enum motet_err err = prepare(s, q, m);
     if (err != MOTET_OK) {
         move_free(s, m);
@@ -317,8 +314,8 @@ enum motet_err moves_cancel(struct site *s, uint64_t id)
         return MOTET_E_STATE;
     }
     if (m->begun) {
-        return site_migrate(s, &(struct mig_in){.kind = MIG_IN_CANCEL,
-                                                .xid = m->note.xid});
+        return site_migrate(
+            s, &(struct mig_in){.kind = MIG_IN_CANCEL, .xid = m->note.xid});
     }
     move_end(s, m, MOTET_E_CANCELLED);
     return MOTET_OK;
@@ -457,8 +454,7 @@ static enum motet_err begin(struct site *s, struct move *m)
         err = site_migrate(s, &(struct mig_in){.kind = MIG_IN_START,
                                                .site = m->note.to,
                                                .incarnation = m->incarnation,
-                                               .rtt_ns =
-                                                   rtt_of(s, m->note.to),
+                                               .rtt_ns = rtt_of(s, m->note.to),
                                                .ports = m->ports,
                                                .count = m->count});
     }
@@ -545,8 +541,8 @@ uint64_t moves_deadline_ns(const struct site *s)
     list_foreach (it, &s->moves) {
         const struct move *m = LIST_ENTRY(it, const struct move, link);
         if (!m->begun || m->parts_sent < m->parts) {
-            at = s->now_ns + AGAIN_MS * MS < at ? s->now_ns + AGAIN_MS * MS
-                                                : at;
+            at =
+                s->now_ns + AGAIN_MS * MS < at ? s->now_ns + AGAIN_MS * MS : at;
         }
     }
     list_foreach (it, &s->arrivals) {
@@ -564,10 +560,9 @@ uint64_t moves_deadline_ns(const struct site *s)
 
 void moves_gone(struct site *s, uint64_t site, uint32_t incarnation)
 {
-    const enum motet_err err =
-        site_migrate(s, &(struct mig_in){.kind = MIG_IN_GONE,
-                                         .site = site,
-                                         .incarnation = incarnation});
+    const enum motet_err err = site_migrate(
+        s, &(struct mig_in){
+               .kind = MIG_IN_GONE, .site = site, .incarnation = incarnation});
     CHECK(err == MOTET_OK);
     records_gone(s, site, incarnation);
 }
@@ -585,10 +580,9 @@ enum motet_err moves_offer(struct site *s, const struct net_effect *e)
         arrival_part(s, e->place.site, &m);
         return MOTET_OK;
     }
-    const enum motet_err err =
-        site_migrate(s, &(struct mig_in){.kind = MIG_IN_FRAME,
-                                         .site = e->place.site,
-                                         .frame = &m.frame});
+    const enum motet_err err = site_migrate(
+        s, &(struct mig_in){
+               .kind = MIG_IN_FRAME, .site = e->place.site, .frame = &m.frame});
     CHECK(err == MOTET_OK);
     return MOTET_OK;
 }
@@ -597,7 +591,6 @@ enum motet_err moves_offer(struct site *s, const struct net_effect *e)
 void moves_outcome(struct site *s, uint64_t ticket, enum motet_err err)
 {
     struct move *m = by_id(s, (ticket & ~(UINT64_C(1) << 63)) >> 16);
-
 
     if (m == NULL || err != MOTET_OK) {
         return; /* it times out */
@@ -674,10 +667,10 @@ static void on_drop(struct site *s, const struct mig_effect *e)
                                      .epoch = p->epoch + 1});
         site_settle(s);
         nuc_port(s, NUC_PORT_DROP, p->ui, m != NULL && m->self != NULL);
-        records_away(s, m != NULL ? &m->groups : &none, p->ui,
-                     (struct place_of){.site = e->site,
-                                       .incarnation = e->incarnation},
-                     p->epoch + 1);
+        records_away(
+            s, m != NULL ? &m->groups : &none, p->ui,
+            (struct place_of){.site = e->site, .incarnation = e->incarnation},
+            p->epoch + 1);
         if (e->err != MOTET_OK) {
             log_port(s, p, SITE_LOG_PORT_AWAY, e->err, p->epoch + 1);
         }

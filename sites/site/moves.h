@@ -5,9 +5,9 @@
 #include "proto/image.h"
 
 /* Carries out migration: what the machine (sites/core/migration.h) decides is
- * done to the ports in the nucleus and to their flows in the network manager, and
- * what they hold is carried from site to site. Frames of the protocol travel as
- * MSG_MIGRATE between the control ports.
+ * done to the ports in the nucleus and to their flows in the network manager,
+ * and what they hold is carried from site to site. Frames of the protocol
+ * travel as MSG_MIGRATE between the control ports.
  *
  *   moves.c         moves away from here; the effects of the machine
  *   moves_out.c     what goes with a PREPARE
@@ -26,14 +26,14 @@ enum {
 
 /* What is asked for. */
 struct move_request {
-    uint64_t to;                   /* site; this one: to another actor here */
-    const struct motet_ui *ports;  /* all of one actor ... */
-    uint32_t count;                /* ... or 0: the actor as a whole */
-    struct motet_ui actor;         /* that owns them */
-    const char *receiver;          /* name of the actor that takes them; "" with a
-                                    * whole actor */
-    bool drop;                     /* what is queued is not taken along */
-    struct motet_pi pi;            /* who asked */
+    uint64_t to;                  /* site; this one: to another actor here */
+    const struct motet_ui *ports; /* all of one actor ... */
+    uint32_t count;               /* ... or 0: the actor as a whole */
+    struct motet_ui actor;        /* that owns them */
+    const char *receiver; /* name of the actor that takes them; "" with a
+                           * whole actor */
+    bool drop;            /* what is queued is not taken along */
+    struct motet_pi pi;   /* who asked */
 };
 
 enum move_time {
@@ -69,7 +69,7 @@ struct move_note {
 struct move_groups {
     struct {
         struct motet_ui port, group;
-    } *all;
+    } * all;
     uint32_t count, capacity;
 };
 
@@ -89,7 +89,7 @@ struct move {
     size_t content_size, content_capacity;
     uint32_t part_bytes;
     uint32_t parts, parts_sent, parts_done;
-    uint64_t settled; /* as its PREPARE says */
+    uint64_t settled;                    /* as its PREPARE says */
     uint64_t waiters[MOVES_WAITERS_MAX]; /* held calls of the control actor */
     uint32_t waiter_count;
 };
@@ -131,7 +131,8 @@ const struct move_note *moves_find(const struct site *s, uint64_t id);
 /** The call `held` of the control port is answered when it is over.
  * @return false if it is over, or too many wait */
 MUST_USE bool moves_await(struct site *s, uint64_t id, uint64_t held);
-/** The index-th of the moves that are over, latest first. NULL past the last. */
+/** The index-th of the moves that are over, latest first. NULL past the last.
+ */
 const struct move_note *moves_past(const struct site *s, uint32_t index);
 
 /** A part of each tick, where the actors have run. */

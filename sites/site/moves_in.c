@@ -141,8 +141,8 @@ struct fitter {
     struct motet_ui owner; /* the actor that is to own the ports */
     struct motet_ui port;  /* the one whose items come */
     uint32_t ports;        /* begun */
-    uint64_t ticket;       /* of the message that follows its parcel: there ... */
-    uint64_t new_ticket;   /* ... and here */
+    uint64_t ticket;     /* of the message that follows its parcel: there ... */
+    uint64_t new_ticket; /* ... and here */
 };
 
 static enum motet_err nuc_item(struct fitter *f, const struct image_item *it,
@@ -314,8 +314,7 @@ static enum motet_err make_owner(struct fitter *f, const struct wire_content *c)
     struct image_item it;
     const uint8_t *data;
     uint32_t size;
-    if (!wire_decode_item(&peek, &it, &data, &size) ||
-        it.kind != IMAGE_ACTOR) {
+    if (!wire_decode_item(&peek, &it, &data, &size) || it.kind != IMAGE_ACTOR) {
         return MOTET_E_PROTOCOL;
     }
     const enum motet_err err =
@@ -414,14 +413,13 @@ void arrival_discard(struct site *s, struct arrival *a, uint64_t site,
 
 static void install(struct site *s, struct arrival *a)
 {
-    struct fitter f = {
-        .s = s, .a = a, .r = reader_of(a->bytes, a->size)};
+    struct fitter f = {.s = s, .a = a, .r = reader_of(a->bytes, a->size)};
     struct wire_content c;
     enum motet_err err = MOTET_E_PROTOCOL;
 
     if (read_head(s, a, &f.r, &c)) {
-        const enum mig_ask ask = migration_asks(
-            s->migration, a->from, &a->frame, a->ports, a->count);
+        const enum mig_ask ask = migration_asks(s->migration, a->from,
+                                                &a->frame, a->ports, a->count);
         if (ask == MIG_IGNORE) {
             arrival_free(s, a);
             return;

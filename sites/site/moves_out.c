@@ -41,9 +41,8 @@ static bool put_item(struct site *s, struct move *m, struct image_item *it)
 
     wire_encode_item(it, &w, &data);
     CHECK(writer_ok(&w));
-    const bool ok =
-        put(s, m, bytes, w.at) &&
-        (data == NULL || put(s, m, data->data, data->size));
+    const bool ok = put(s, m, bytes, w.at) &&
+                    (data == NULL || put(s, m, data->data, data->size));
     image_release(it);
     return ok;
 }

@@ -491,10 +491,9 @@ void site_send_dir(struct site *s, uint64_t site, const struct dir_msg *msg)
 
 void site_directory_gone(struct site *s, uint64_t site, uint32_t incarnation)
 {
-    enum motet_err err =
-        tell_directory(s, &(struct dir_in){.kind = DIR_IN_GONE,
-                                           .site = site,
-                                           .incarnation = incarnation});
+    enum motet_err err = tell_directory(
+        s, &(struct dir_in){
+               .kind = DIR_IN_GONE, .site = site, .incarnation = incarnation});
     (void)err; /* only PUBLISH fails */
 }
 
@@ -575,13 +574,13 @@ static void on_owner(struct site *s, const struct dir_effect *e)
     const struct record *r = e->record;
 
     if (e->in) {
-        site_net(s, &(struct net_in){
-                        .kind = NET_IN_WHERE,
-                        .dst = r->subject,
-                        .site = r->site != 0 ? r->site : e->site,
-                        .incarnation =
-                            r->site != 0 ? r->incarnation : e->incarnation,
-                        .epoch = r->epoch});
+        site_net(s,
+                 &(struct net_in){.kind = NET_IN_WHERE,
+                                  .dst = r->subject,
+                                  .site = r->site != 0 ? r->site : e->site,
+                                  .incarnation = r->site != 0 ? r->incarnation
+                                                              : e->incarnation,
+                                  .epoch = r->epoch});
     }
 }
 

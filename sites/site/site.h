@@ -118,9 +118,10 @@ enum site_log_kind {
     SITE_LOG_STALL, /* value: ns */
     SITE_LOG_MOVE,  /* site, incarnation, value: an xid; from, event, to */
     SITE_LOG_PORT_FROZEN, /* port: it moves; it lives nowhere, to PORT_HERE */
-    SITE_LOG_PORT_HERE, /* port lives here, value: epoch */
-    SITE_LOG_PORT_AWAY, /* port is over: it died with the site to which it was
-                         * given, or (err NO_ACTOR) with its actor as it moved */
+    SITE_LOG_PORT_HERE,   /* port lives here, value: epoch */
+    SITE_LOG_PORT_AWAY,   /* port is over: it died with the site to which it was
+                           * given, or (err NO_ACTOR) with its actor as it moved
+                           */
     SITE_LOG_PATH_UP,
     SITE_LOG_PATH_DOWN, /* detail */
 };

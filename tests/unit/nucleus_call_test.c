@@ -333,7 +333,8 @@ Test(nucleus_call, a_newer_life_of_the_site_ends_the_older)
     (void)call_for(&s, world_far(1), 5);
     cr_assert_eq(world_outcome(&s.w, ticket(&s), MOTET_OK), MOTET_OK);
     cr_assert_eq(world_site(&s.w, WORLD_PEER, 2, NUC_SITE_REACHABLE), MOTET_OK);
-    cr_expect_eq(world_seen(&s.w, NUC_CALL_DONE), 0, "its ports may have moved");
+    cr_expect_eq(world_seen(&s.w, NUC_CALL_DONE), 0,
+                 "its ports may have moved");
     cr_assert_eq(world_site(&s.w, WORLD_PEER, 1, NUC_SITE_DEAD), MOTET_OK);
     cr_expect_eq(done(&s), MOTET_E_MAYBE_SITE_DEAD);
     scene_fini(&s);

@@ -8,46 +8,46 @@
  *   MAYBE  unknown: it may or may not have been delivered or executed
  *
  * Columns: name, ran, text for people. Numbers are part of the ABI: append. */
-#define MOTET_ERRORS(X)                                                        \
-    X(AGAIN, NO, "no room now, try again")                                     \
-    X(TIMEOUT, NO, "the deadline passed first")                                \
-    X(NO_PORT, NO, "no such port")                                             \
-    X(NO_SITE, NO, "no such site")                                             \
-    X(NO_GROUP, NO, "no such group")                                           \
-    X(NO_MEMBER, NO, "the group has no member")                                \
-    X(AMBIGUOUS, NO, "the name has several members")                           \
-    X(NO_ACTOR, NO, "no such actor")                                           \
-    X(CLOSED, NO, "the port was closed")                                       \
-    X(CRASHED, NO, "the owner crashed before taking it")                       \
-    X(SITE_DEAD, NO, "the site died before taking it")                         \
-    X(UNREACHABLE, NO, "the site cannot be reached")                           \
-    X(CANCELLED, NO, "cancelled")                                              \
-    X(TOO_BIG, NO, "larger than allowed")                                      \
-    X(FULL, NO, "the queue stayed full until the deadline")                    \
-    X(LIMIT, NO, "a limit is reached")                                         \
-    X(NO_MEMORY, NO, "the memory cap is reached")                              \
-    X(PERMISSION, NO, "not permitted")                                         \
-    X(INVALID, NO, "invalid argument")                                         \
-    X(STATE, NO, "not possible in this state")                                 \
-    X(EXISTS, NO, "exists already")                                            \
-    X(NAME_TAKEN, NO, "the name is taken")                                     \
-    X(VERSION, NO, "no common protocol version")                               \
-    X(PROTOCOL, NO, "protocol violation")                                      \
-    X(AUTH, NO, "certificate refused")                                         \
-    X(TWIN, NO, "a second copy of this site is running")                       \
-    X(STALE, NO, "an older incarnation of this site")                          \
-    X(SYSTEM, NO, "a system call failed")                                      \
-    X(DETACHED, NO, "the connection to the site is lost")                      \
-    X(MAYBE_TIMEOUT, MAYBE, "no answer before the deadline; it may have run")  \
-    X(MAYBE_CRASHED, MAYBE, "the owner crashed; it may have run")              \
-    X(MAYBE_CLOSED, MAYBE, "the port was closed; it may have run")             \
-    X(MAYBE_SITE_DEAD, MAYBE, "the site died; it may have run")                \
-    X(MAYBE_CANCELLED, MAYBE, "cancelled; it may have run")                    \
-    X(MAYBE_LOST, MAYBE, "the record of it was evicted; it may have run")      \
-    X(MAYBE_DETACHED, MAYBE, "the site is lost; it may have run")              \
-    X(MOVING, NO, "the port is moving")                                        \
-    X(DECLINED, NO, "the receiving actor does not take it")                    \
-    X(MAYBE_MOVED, MAYBE, "the port has moved; its new owner is told")         \
+#define MOTET_ERRORS(X)                                                       \
+    X(AGAIN, NO, "no room now, try again")                                    \
+    X(TIMEOUT, NO, "the deadline passed first")                               \
+    X(NO_PORT, NO, "no such port")                                            \
+    X(NO_SITE, NO, "no such site")                                            \
+    X(NO_GROUP, NO, "no such group")                                          \
+    X(NO_MEMBER, NO, "the group has no member")                               \
+    X(AMBIGUOUS, NO, "the name has several members")                          \
+    X(NO_ACTOR, NO, "no such actor")                                          \
+    X(CLOSED, NO, "the port was closed")                                      \
+    X(CRASHED, NO, "the owner crashed before taking it")                      \
+    X(SITE_DEAD, NO, "the site died before taking it")                        \
+    X(UNREACHABLE, NO, "the site cannot be reached")                          \
+    X(CANCELLED, NO, "cancelled")                                             \
+    X(TOO_BIG, NO, "larger than allowed")                                     \
+    X(FULL, NO, "the queue stayed full until the deadline")                   \
+    X(LIMIT, NO, "a limit is reached")                                        \
+    X(NO_MEMORY, NO, "the memory cap is reached")                             \
+    X(PERMISSION, NO, "not permitted")                                        \
+    X(INVALID, NO, "invalid argument")                                        \
+    X(STATE, NO, "not possible in this state")                                \
+    X(EXISTS, NO, "exists already")                                           \
+    X(NAME_TAKEN, NO, "the name is taken")                                    \
+    X(VERSION, NO, "no common protocol version")                              \
+    X(PROTOCOL, NO, "protocol violation")                                     \
+    X(AUTH, NO, "certificate refused")                                        \
+    X(TWIN, NO, "a second copy of this site is running")                      \
+    X(STALE, NO, "an older incarnation of this site")                         \
+    X(SYSTEM, NO, "a system call failed")                                     \
+    X(DETACHED, NO, "the connection to the site is lost")                     \
+    X(MAYBE_TIMEOUT, MAYBE, "no answer before the deadline; it may have run") \
+    X(MAYBE_CRASHED, MAYBE, "the owner crashed; it may have run")             \
+    X(MAYBE_CLOSED, MAYBE, "the port was closed; it may have run")            \
+    X(MAYBE_SITE_DEAD, MAYBE, "the site died; it may have run")               \
+    X(MAYBE_CANCELLED, MAYBE, "cancelled; it may have run")                   \
+    X(MAYBE_LOST, MAYBE, "the record of it was evicted; it may have run")     \
+    X(MAYBE_DETACHED, MAYBE, "the site is lost; it may have run")             \
+    X(MOVING, NO, "the port is moving")                                       \
+    X(DECLINED, NO, "the receiving actor does not take it")                   \
+    X(MAYBE_MOVED, MAYBE, "the port has moved; its new owner is told")        \
     X(MOVED, NO, "the port has moved to another owner")
 
 #define MOTET_ERR_ENUM(name, ran, text) MOTET_E_##name,

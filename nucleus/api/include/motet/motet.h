@@ -159,22 +159,22 @@ motet_port_info(struct motet *m, struct motet_ui port,
 
 /* ---- ports that move -------------------------------------------------------
  *
- * A port can move to another actor, here or on another site, while it is in use:
- * docs/MIGRATION.md. Senders notice nothing but a pause.
+ * A port can move to another actor, here or on another site, while it is in
+ * use: docs/MIGRATION.md. Senders notice nothing but a pause.
  *
  * To the actor that had it: MOTET_EVENT_PORT_MOVED. What was received on it
  * before, and messages that had arrived here already, are this program's: they
- * can be received from the old handle, and answered. Otherwise that handle is of
- * no use any more: everything says MOVED (certainly not done) until it is
- * deleted, which does not touch the port. Sends and calls begun from it end here
- * with MAYBE_MOVED: they go on, and nobody is told how they end. Its watches and
- * memberships in groups have moved along.
+ * can be received from the old handle, and answered. Otherwise that handle is
+ * of no use any more: everything says MOVED (certainly not done) until it is
+ * deleted, which does not touch the port. Sends and calls begun from it end
+ * here with MAYBE_MOVED: they go on, and nobody is told how they end. Its
+ * watches and memberships in groups have moved along.
  *
- * To the actor that has it now: MOTET_EVENT_PORT_ADOPTED with its UI in `port`, its
- * capability in `cap`, and in `seq` the last ordinal that was given to earlier
- * owners: what comes on it has a higher one. motet_port_find() gives its handle,
- * which is as any other: the first message may come before the event is looked
- * at, with that handle in it. */
+ * To the actor that has it now: MOTET_EVENT_PORT_ADOPTED with its UI in `port`,
+ * its capability in `cap`, and in `seq` the last ordinal that was given to
+ * earlier owners: what comes on it has a higher one. motet_port_find() gives
+ * its handle, which is as any other: the first message may come before the
+ * event is looked at, with that handle in it. */
 
 /** Whether ports may move to this actor; not at first. It must have a name
  * (motet_attach_as()) to be found by those who move them. Ports that have come
@@ -188,17 +188,19 @@ enum motet_move_flag {
 };
 
 /**
- * Moves a port of this attachment to another actor and waits until that is over.
+ * Moves a port of this attachment to another actor and waits until that is
+ * over.
  *
- * @param to          "site2/actor", or "site2": the actor of that name there that
- *                    the port's actor has here
+ * @param to          "site2/actor", or "site2": the actor of that name there
+ * that the port's actor has here
  * @param flags       0 or MOTET_MOVE_DROP
- * @param timeout_ms  for all of it; then it is given up, if that is still possible
- * @return OK: it has moved. NO_SITE, NO_ACTOR: nothing of that name; DECLINED: that
- *         actor does not adopt; MOVING: it moves already; UNREACHABLE, LIMIT,
+ * @param timeout_ms  for all of it; then it is given up, if that is still
+ * possible
+ * @return OK: it has moved. NO_SITE, NO_ACTOR: nothing of that name; DECLINED:
+ * that actor does not adopt; MOVING: it moves already; UNREACHABLE, LIMIT,
  *         NO_MEMORY: of the other site; TIMEOUT, CANCELLED: given up. In all
- *         these it stays where it is, and serves. SITE_DEAD: the other site died;
- *         MOTET_EVENT_PORT_MOVED tells if the port went with it. MAYBE_TIMEOUT:
+ *         these it stays where it is, and serves. SITE_DEAD: the other site
+ * died; MOTET_EVENT_PORT_MOVED tells if the port went with it. MAYBE_TIMEOUT:
  *         it is committed, and the other site has not answered
  */
 MOTET_API MOTET_MUST_USE enum motet_err
@@ -228,22 +230,23 @@ struct motet_move_info {
 /**
  * Begins to move any port, wherever it lives, by its capability.
  *
- * @param port        an operator (root, or the user of its site) may leave the key
+ * @param port        an operator (root, or the user of its site) may leave the
+ * key
  *                    0
  * @param timeout_ms  for finding it and asking its site
  * @param move        set on success, by which to ask for it
- * @return as motet_port_migrate() as far as can be told at once; PERMISSION: not
- *         its capability. MAYBE_...: it may have begun
+ * @return as motet_port_migrate() as far as can be told at once; PERMISSION:
+ * not its capability. MAYBE_...: it may have begun
  */
 MOTET_API MOTET_MUST_USE enum motet_err
 motet_migrate_start(struct motet *m, const struct motet_cap *port,
                     const char *to, unsigned flags, int64_t timeout_ms,
                     struct motet_move *move);
 
-/** Waits for the end of a move. @param info  set (but where the site is not heard)
- * to how far it is; may be NULL
- * @return as it ended; TIMEOUT: it is under way (0: only looks); STATE: it is not
- *         known (any more: a site remembers its last 256) */
+/** Waits for the end of a move. @param info  set (but where the site is not
+ * heard) to how far it is; may be NULL
+ * @return as it ended; TIMEOUT: it is under way (0: only looks); STATE: it is
+ * not known (any more: a site remembers its last 256) */
 MOTET_API MOTET_MUST_USE enum motet_err
 motet_migrate_wait(struct motet *m, const struct motet_move *move,
                    struct motet_move_info *info, int64_t timeout_ms);

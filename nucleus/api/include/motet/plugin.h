@@ -53,7 +53,6 @@ struct motet_invariant {
 };
 
 /** Optional. @param count  set to how many there are */
-MOTET_API const struct motet_invariant *
-motet_plugin_invariants(size_t *count);
+MOTET_API const struct motet_invariant *motet_plugin_invariants(size_t *count);
 
 #endif

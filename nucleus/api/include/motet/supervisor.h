@@ -35,19 +35,20 @@ struct motet_view {
 };
 
 enum motet_event_kind {
-    MOTET_EVENT_SENT = 1,  /* token, err: the outcome of a send */
-    MOTET_EVENT_CALL_DONE, /* call, err; reply when err is MOTET_OK */
-    MOTET_EVENT_NEWS,      /* watch, news, subject */
-    MOTET_EVENT_CANCELLED, /* held: its caller gave up; no reply is owed */
-    MOTET_EVENT_ROOM,      /* source (mine), dest: room again after AGAIN */
-    MOTET_EVENT_PORT_GONE, /* port: ended, not at my request */
+    MOTET_EVENT_SENT = 1,     /* token, err: the outcome of a send */
+    MOTET_EVENT_CALL_DONE,    /* call, err; reply when err is MOTET_OK */
+    MOTET_EVENT_NEWS,         /* watch, news, subject */
+    MOTET_EVENT_CANCELLED,    /* held: its caller gave up; no reply is owed */
+    MOTET_EVENT_ROOM,         /* source (mine), dest: room again after AGAIN */
+    MOTET_EVENT_PORT_GONE,    /* port: ended, not at my request */
     MOTET_EVENT_PORT_ADOPTED, /* port, cap, seq: it is mine from now on; what
-                               * comes on it has a higher seq. With an actor that
-                               * moved: one for each of its ports, first of all */
-    MOTET_EVENT_PORT_MOVED, /* port: it is another's now. What I still hold of it
-                             * I may answer, and am not told when its caller gives
-                             * up; outcomes of what I sent and called from it come
-                             * to its new owner */
+                               * comes on it has a higher seq. With an actor
+                               * that moved: one for each of its ports, first of
+                               * all */
+    MOTET_EVENT_PORT_MOVED,   /* port: it is another's now. What I still hold of
+                               * it   I may answer, and am not told when its caller
+                               * gives   up; outcomes of what I sent and called from
+                               * it come   to its new owner */
 };
 
 struct motet_event {
@@ -83,16 +84,16 @@ struct motet_supervisor {
 
     /** Optional, both or none, for actors that move with their state. save()
      * returns how many bytes it needs, and writes them if `size` is that many.
-     * restore() takes them into the zeroed state of an actor of the same kind at
-     * the other site, in place of on_start(); false: it cannot, and the move is
-     * refused. Timers, ports, calls, watches and requests owed a reply come along
-     * under the same ids. An actor that has moved is not stopped: on_stop() is not
-     * called where it was. */
+     * restore() takes them into the zeroed state of an actor of the same kind
+     * at the other site, in place of on_start(); false: it cannot, and the move
+     * is refused. Timers, ports, calls, watches and requests owed a reply come
+     * along under the same ids. An actor that has moved is not stopped:
+     * on_stop() is not called where it was. */
     size_t (*save)(const void *state, void *out, size_t size);
     bool (*restore)(void *state, const void *in, size_t size);
 
-    /** Optional, for actors that take ports of others: whether to take this one.
-     * NULL: none. MOTET_EVENT_PORT_ADOPTED follows if it comes. */
+    /** Optional, for actors that take ports of others: whether to take this
+     * one. NULL: none. MOTET_EVENT_PORT_ADOPTED follows if it comes. */
     bool (*on_adopt)(struct motet_self *self, void *state,
                      struct motet_ui port);
 };

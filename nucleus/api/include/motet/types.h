@@ -30,9 +30,9 @@ struct motet_pi {
 };
 
 enum {
-    MOTET_ANNEX_MAX = 120,    /* bytes of annex in a message */
-    MOTET_NAME_MAX = 63,      /* bytes of a site, group or actor name */
-    MOTET_UI_TEXT_MAX = 36,   /* bytes of motet_ui_text(), with the NUL */
+    MOTET_ANNEX_MAX = 120,         /* bytes of annex in a message */
+    MOTET_NAME_MAX = 63,           /* bytes of a site, group or actor name */
+    MOTET_UI_TEXT_MAX = 36,        /* bytes of motet_ui_text(), with the NUL */
     MOTET_BODY_DEFAULT = 16 << 20, /* default limit of a body, bytes */
 };
 
