@@ -228,6 +228,18 @@ static void on_heard(struct site *s, const struct net_effect *e,
                     });
 }
 
+static void on_outcome(struct site *s, const struct net_effect *e)
+{
+    if (moves_ticket(e->ticket)) {
+        moves_outcome(s, e->ticket, e->err);
+        return;
+    }
+    tell_nucleus(s, &(struct nuc_in){.kind = NUC_NET_OUTCOME,
+                                     .ticket = e->ticket,
+                                     .err = e->err,
+                                     .place = e->place});
+}
+
 static void on_net(struct site *s, const struct net_effect *e)
 {
     switch (e->kind) {
@@ -247,14 +259,7 @@ static void on_net(struct site *s, const struct net_effect *e)
         on_offer(s, e);
         break;
     case NET_OUTCOME:
-        if (moves_ticket(e->ticket)) {
-            moves_outcome(s, e->ticket, e->err);
-            break;
-        }
-        tell_nucleus(s, &(struct nuc_in){.kind = NUC_NET_OUTCOME,
-                                         .ticket = e->ticket,
-                                         .err = e->err,
-                                         .place = e->place});
+        on_outcome(s, e);
         break;
     case NET_WHERE:
         tell_nucleus(s, &(struct nuc_in){.kind = NUC_WHERE,
