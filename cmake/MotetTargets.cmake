@@ -184,6 +184,7 @@ function(motet_libs_of SOURCE OUT)
             "deploy/chaos/:chaos"
             "deploy/switch/:switch"
             "tools/:cli"
+            "tools/bench/:bench"
             "deploy/sim/:sim"
             "deploy/pki/:pki"
             "deploy/qemu/:qemu"

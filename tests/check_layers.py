@@ -13,6 +13,18 @@ import sys
 MACHINES = ["nucleus/core", "netmgr/core", "netmgr/path", "sites/core"]
 PURE = ["nucleus/base", *MACHINES, "proto", "sites/site", "sites/actors"]
 NET = ["deploy/units", "deploy/fault", "deploy/switch"]
+TOOLS = [
+    *PURE,
+    "sites/plugin",
+    "nucleus/api",
+    "deploy/chaos",
+    "deploy/check",
+    "deploy/pki",
+    "deploy/qemu",
+    "deploy/sim",
+    *NET,
+    "<api>",
+]
 
 # Folder: the folders whose headers it may include, besides its own.
 LAYERS = {
@@ -51,18 +63,8 @@ LAYERS = {
         "<api>",
     ],
     "sites/host": [*PURE, "sites/plugin", "netmgr/uv", "nucleus/api", "<api>"],
-    "tools": [
-        *PURE,
-        "sites/plugin",
-        "nucleus/api",
-        "deploy/chaos",
-        "deploy/check",
-        "deploy/pki",
-        "deploy/qemu",
-        "deploy/sim",
-        *NET,
-        "<api>",
-    ],
+    "tools": TOOLS,
+    "tools/bench": [*TOOLS, "tools"],
 }
 
 # The words shared by every layer, as if they were in nucleus/base.

@@ -42,10 +42,15 @@ extern const struct verb verb_receive; /* cmd_receive.c */
 extern const struct verb verb_watch;   /* cmd_watch.c */
 extern const struct verb verb_ping;    /* cmd_ping.c */
 
-extern const struct verb verb_bench_call;    /* cmd_bench.c */
-extern const struct verb verb_bench_send;    /* cmd_bench.c */
-extern const struct verb verb_bench_ports;   /* cmd_bench.c */
-extern const struct verb verb_bench_migrate; /* cmd_bench_migrate.c */
+extern const struct verb verb_bench_call;    /* bench/verbs.c */
+extern const struct verb verb_bench_send;    /* bench/verbs.c */
+extern const struct verb verb_bench_fanin;   /* bench/verbs.c */
+extern const struct verb verb_bench_fanout;  /* bench/verbs.c */
+extern const struct verb verb_bench_local;   /* bench/verbs.c */
+extern const struct verb verb_bench_start;   /* bench/verbs.c */
+extern const struct verb verb_bench_compare; /* bench/verbs.c */
+extern const struct verb verb_bench_ports;   /* bench/ports.c */
+extern const struct verb verb_bench_migrate; /* bench/migrate.c */
 
 extern const struct verb verb_chaos_run;    /* cmd_chaos.c */
 extern const struct verb verb_chaos_list;   /* cmd_chaos.c */

@@ -304,8 +304,7 @@ static enum motet_err take_kept(struct netmgr *n, const struct image_item *it)
         it->msg.annex_bytes > msg_bytes(&it->msg)) {
         return MOTET_E_PROTOCOL;
     }
-    if (it->ticket != 0 && (!outcome_reserve(n) ||
-                            !map_put(&n->sflow_by_ticket, it->ticket, 0, f))) {
+    if (it->ticket != 0 && !outcome_reserve(n)) {
         return MOTET_E_NO_MEMORY;
     }
     sflow_append(n, f, &it->msg, it->ticket, deadline(n, it->left_ns));

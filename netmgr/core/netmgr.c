@@ -37,13 +37,19 @@ void text_add(char *to, size_t size, const char *from)
 /* ---- Effects ---------------------------------------------------------------
  */
 
-struct net_effect *effect_push(struct netmgr *n, enum net_effect_kind kind)
+static struct net_effect *next_effect(struct netmgr *n)
 {
     CHECK(n->effect_count < EFFECTS_MAX);
     uint32_t at = (n->effect_head + n->effect_count) % EFFECTS_MAX;
     n->effect_count++;
-    struct net_effect *e = &n->effects[at];
-    memset(e, 0, sizeof(*e));
+    return &n->effects[at];
+}
+
+/* Only what belongs to the kind is cleared: they are many. */
+struct net_effect *effect_push(struct netmgr *n, enum net_effect_kind kind)
+{
+    struct net_effect *e = next_effect(n);
+    memset(e, 0, offsetof(struct net_effect, frame));
     e->kind = kind;
     return e;
 }
@@ -51,7 +57,9 @@ struct net_effect *effect_push(struct netmgr *n, enum net_effect_kind kind)
 struct net_effect *effect_frame(struct netmgr *n, const struct conn *c,
                                 enum net_frame_kind kind)
 {
-    struct net_effect *e = effect_push(n, NET_FRAME);
+    struct net_effect *e = next_effect(n);
+    e->kind = NET_FRAME;
+    memset(&e->frame, 0, sizeof(e->frame));
     e->conn = c->id;
     e->lane = c->lane;
     e->frame.kind = kind;
@@ -298,7 +306,7 @@ static void init_tables(struct netmgr *n, uint64_t seed)
     const struct net_limits *l = &n->limits;
     struct map *maps[] = {
         &n->peer_by_site,    &n->conn_by_id,      &n->sflow_by_key,
-        &n->sflow_by_handle, &n->sflow_by_ticket, &n->rflow_by_key,
+        &n->sflow_by_handle, &n->rflow_by_key,
         &n->rflow_by_handle, &n->dport_by_ui,     &n->override_by_ui,
         &n->sport_by_ui,     &n->tport_by_ui,     &n->frozen,
     };
@@ -376,8 +384,9 @@ static void effects_drop(struct netmgr *n)
     for (; n->effect_count > 0; n->effect_count--) {
         struct net_effect *e = &n->effects[n->effect_head];
         n->effect_head = (n->effect_head + 1) % EFFECTS_MAX;
-        buf_unref(e->msg.data);
-        if (e->kind == NET_FRAME && e->frame.kind == NET_DATA) {
+        if (e->kind == NET_OFFER) {
+            buf_unref(e->msg.data);
+        } else if (e->kind == NET_FRAME && e->frame.kind == NET_DATA) {
             buf_unref(e->frame.u.data.hold);
         } else if (e->kind == NET_FRAME && e->frame.kind == NET_CTL) {
             buf_unref(e->frame.u.ctl.hold);
@@ -391,7 +400,6 @@ static void tables_fini(struct netmgr *n)
     map_fini(&n->conn_by_id);
     map_fini(&n->sflow_by_key);
     map_fini(&n->sflow_by_handle);
-    map_fini(&n->sflow_by_ticket);
     map_fini(&n->rflow_by_key);
     map_fini(&n->rflow_by_handle);
     map_fini(&n->dport_by_ui);

@@ -268,8 +268,9 @@ enum net_in_kind {
                          * nucleus has the destination. AGAIN: the flow's own
                          * queue is full, NET_ROOM_FOR will follow. NO_SITE,
                          * SITE_DEAD, NO_PORT: refused at once */
-    NET_IN_CANCEL,      /* ticket: settle now; NET_OUTCOME follows in this step,
-                         * CANCELLED or MAYBE_CANCELLED */
+    NET_IN_CANCEL,      /* ticket, src, dst; nothing that returns: settle now;
+                         * NET_OUTCOME follows in this step, CANCELLED or
+                         * MAYBE_CANCELLED */
     NET_IN_VERDICT,     /* flow, err, room_msgs, room_bytes: answer to the OFFER
                          * just given */
     NET_IN_ROOM,        /* dst: that port has room again */
@@ -368,7 +369,6 @@ struct net_effect {
     uint64_t ticket;
     struct motet_ui src, dst;
     struct msg msg;
-    struct net_frame frame;
     enum motet_err err;
     struct place_of place, about;
     uint64_t epoch;
@@ -381,6 +381,8 @@ struct net_effect {
     const char *name; /* this and the next two: borrowed until the next ... */
     const char *addr; /* ... step, never NULL in the effects that list them */
     const char *detail;
+    struct net_frame frame; /* of NET_FRAME only, and of that no other but
+                             * conn and lane */
 };
 
 /* HELLO rules. A HELLO is refused: VERSION (no common version), AUTH (cluster

@@ -169,7 +169,6 @@ static void release(struct netmgr *n, struct sflow *f, uint64_t seq,
                     struct kept *k, enum motet_err err)
 {
     if (k->ticket != 0) {
-        map_remove(&n->sflow_by_ticket, k->ticket, 0);
         n->tickets--;
         outcome_push(n, k->ticket, err,
                      (struct place_of){.site = f->peer->site,
@@ -209,9 +208,7 @@ void sflow_drop(struct netmgr *n, struct sflow *f)
         if (!k->live) {
             continue;
         }
-        const uint64_t ticket = k->ticket;
-        if (ticket != 0) {
-            map_remove(&n->sflow_by_ticket, ticket, 0);
+        if (k->ticket != 0) {
             n->tickets--;
         }
         k->ticket = 0; /* no outcome */
@@ -436,8 +433,7 @@ enum motet_err sflow_in_send(struct netmgr *n, const struct net_in *in)
     if (!sflow_ring_fit(n, f, f->end - f->una + 1)) {
         return MOTET_E_NO_MEMORY;
     }
-    if (in->ticket != 0 && (!outcome_reserve(n) ||
-                            !map_put(&n->sflow_by_ticket, in->ticket, 0, f))) {
+    if (in->ticket != 0 && !outcome_reserve(n)) {
         return MOTET_E_NO_MEMORY;
     }
     sflow_append(n, f, &in->msg, in->ticket, in->deadline_ns);
@@ -447,21 +443,19 @@ enum motet_err sflow_in_send(struct netmgr *n, const struct net_in *in)
 
 enum motet_err sflow_in_cancel(struct netmgr *n, const struct net_in *in)
 {
-    struct sflow *f = map_get(&n->sflow_by_ticket, in->ticket, 0);
-    if (f == NULL) {
-        return MOTET_E_STATE; /* its outcome was told already */
-    }
-    for (uint64_t seq = f->una; seq < f->end; seq++) {
+    struct sflow *f = sflow_find(n, in->src, in->dst, false);
+    for (uint64_t seq = f == NULL ? 0 : f->una; f != NULL && seq < f->end;
+         seq++) {
         const struct kept *k = sflow_slot(f, seq);
-        if (k->live && k->ticket == in->ticket) {
+        if (k->live && k->ticket == in->ticket && in->ticket != 0) {
             sflow_settle(n, f, seq,
                          seq < f->hi ? MOTET_E_MAYBE_CANCELLED
                                      : MOTET_E_CANCELLED);
-            break;
+            sflow_tidy(n, f);
+            return MOTET_OK;
         }
     }
-    sflow_tidy(n, f);
-    return MOTET_OK;
+    return MOTET_E_STATE; /* its outcome was told already */
 }
 
 /* ---- Time ------------------------------------------------------------------

@@ -342,7 +342,6 @@ struct netmgr {
     struct map conn_by_id;
     struct map sflow_by_key;
     struct map sflow_by_handle;
-    struct map sflow_by_ticket;
     struct map rflow_by_key;
     struct map rflow_by_handle; /* (site, handle) */
     struct map dport_by_ui;     /* struct pflows: flows to ports here ... */

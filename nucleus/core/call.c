@@ -312,12 +312,6 @@ void call_woken(struct nucleus *n, struct parcel *q)
 
 /* ---- Its end from this side ---------------------------------------------- */
 
-/* The leg is with the network manager: it must say what became of it. */
-static void ask_back(struct nucleus *n, const struct call *c)
-{
-    fx_put(&n->fx, NUC_NET_CANCEL)->ticket = c->leg->ticket;
-}
-
 static void leave_group(struct nucleus *n, struct call *c)
 {
     struct parcel *q = c->leg;
@@ -358,7 +352,7 @@ void call_give_up(struct nucleus *n, struct call *c, enum motet_err no,
     } else {
         c->no = no;
         c->maybe = maybe;
-        ask_back(n, c);
+        parcel_ask_back(n, c->leg);
     }
 }
 
@@ -366,7 +360,7 @@ void call_abandon(struct nucleus *n, struct call *c)
 {
     if (c->held == NULL && c->leg != NULL && c->leg->state != PARCEL_WAITING) {
         if (c->no == MOTET_OK) {
-            ask_back(n, c);
+            parcel_ask_back(n, c->leg);
         }
         c->leg->role = PARCEL_ORPHAN;
         c->leg->call = NULL;

@@ -207,6 +207,8 @@ void parcel_free(struct nucleus *n, struct parcel *q);
 /** Hands it to the network manager; q->src, dst, msg, deadline_ns, wait say
  * what. */
 void parcel_to_net(struct nucleus *n, struct parcel *q);
+/** It is with the network manager: that must say what became of it. */
+void parcel_ask_back(struct nucleus *n, const struct parcel *q);
 /** The outcome of a parcel that is in no list; frees it. */
 void parcel_settle(struct nucleus *n, struct parcel *q, enum motet_err err);
 /** Its outcome is told elsewhere: frees it without a word. */

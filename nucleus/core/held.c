@@ -188,7 +188,7 @@ void held_cancel(struct nucleus *n, struct held *h)
     if (h->delivered) { /* being forwarded */
         q->role = PARCEL_ORPHAN;
         q->held = NULL;
-        fx_put(&n->fx, NUC_NET_CANCEL)->ticket = q->ticket;
+        parcel_ask_back(n, q);
         held_free(n, h);
         return;
     }

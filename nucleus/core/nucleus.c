@@ -398,7 +398,7 @@ enum motet_err nucleus_step(struct nucleus *n, const struct nuc_in *in,
                             struct nuc_out *out)
 {
     CHECK(in->now_ns >= n->now_ns);
-    *out = (struct nuc_out){0};
+    memset(out, 0, offsetof(struct nuc_out, port));
     if (in->kind < NUC_ACTOR_NEW || in->kind >= NUC_KIND_COUNT) {
         return MOTET_E_INVALID;
     }

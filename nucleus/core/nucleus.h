@@ -217,7 +217,8 @@ enum nuc_effect_kind {
                        * watches came along */
     NUC_TO_NET,       /* ticket, src, dst, msg, deadline_ns, wait, here: the
                        * destination is. ticket 0: no outcome wanted */
-    NUC_NET_CANCEL,   /* ticket: settle it now, as void if that can be */
+    NUC_NET_CANCEL,   /* ticket, src, dst: settle it now, as void if that can
+                       * be */
     NUC_NET_ROOM,     /* port: has room again after AGAIN */
     NUC_NET_PORT_END, /* port, news: ended; forget who sent to it, finish what
                        * it sent */

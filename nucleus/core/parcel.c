@@ -52,6 +52,14 @@ void parcel_to_net(struct nucleus *n, struct parcel *q)
     trace(n, TRACE_SEND, (uint32_t)q->msg.kind, q->src.lo, q->dst.lo);
 }
 
+void parcel_ask_back(struct nucleus *n, const struct parcel *q)
+{
+    struct nuc_effect *e = fx_put(&n->fx, NUC_NET_CANCEL);
+    e->ticket = q->ticket;
+    e->src = q->src;
+    e->dst = q->dst;
+}
+
 /* A request without a caller was accepted, or may have been. */
 static void tell_server(struct nucleus *n, const struct parcel *q)
 {

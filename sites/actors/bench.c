@@ -7,21 +7,28 @@
 /* Measures from inside a site: supervisor actor to supervisor actor. One
  * measurement at a time, asked for by a call:
  *
- *   op=call to=GROUP size=64 seconds=3 warmup_ms=500 window=1 rate=0
- *   op=send to=GROUP size=64 seconds=3 warmup_ms=500 window=4096
- *   op=sink                      messages counted here so far
+ *   op=call to=GROUP size=64 ms=3000 window=1 rate=0
+ *           beside=SIZE beside_to=GROUP   and a stream of such bodies meanwhile
+ *   op=send to=GROUP size=64 ms=3000 window=4096 all=0
+ *           all=1: each to every member
+ *   op=sink group=GROUP          one more port for messages, in that group;
+ *                                without a group it ends
  *   op=ports count=1000000       makes them; they end with the site
  *
  * Times are those of the site's turns. With a rate, a call's latency counts
- * from the time at which it was due, so that a stall is not left out
- * (coordinated omission). */
+ * from the time at which it was due, and those that were due and had no turn
+ * count too, so that a stall is not left out (coordinated omission). The reply
+ * has the buckets of the histogram, "hist=BUCKET:COUNT,...". */
 
 enum {
     SIZE_MAX_BYTES = 16 << 20,
     WINDOW_MAX = 65536,
     CALLS_MAX = 4096, /* of them in flight */
+    MISSED_MAX = 1 << 24,
     ASK_EVERY = 64, /* sends per outcome asked for: the others are before it */
-    CALL_MS = 5000, /* deadline of one call or send */
+    ASK_BYTES = 262144, /* likewise */
+    CALL_MS = 5000,     /* deadline of one call or send */
+    BESIDE_WINDOW = 2,  /* bodies of the stream beside, in flight */
     TIMER_END = 1,
     TIMER_RATE = 2,
 };
@@ -33,15 +40,24 @@ struct due {
     uint64_t since_ns;
 };
 
+/* The stream beside: its messages have this bit in their tokens. */
+#define BESIDE (UINT64_C(1) << 63)
+
 struct bench {
     struct motet_cap port;
+    struct motet_cap sink; /* ui 0: there is none */
     enum op op;
     uint64_t held;
     struct motet_dest to;
     uint64_t size;
     uint64_t window;
     uint64_t rate;
-    uint64_t start_ns; /* of counting, after the warm-up */
+    uint64_t ask_every;
+    struct motet_dest beside_to;
+    uint64_t beside_bytes; /* 0 = no stream */
+    uint64_t beside_flight;
+    uint64_t beside_done;
+    uint64_t start_ns;
     uint64_t end_ns;
     uint64_t next_due_ns; /* with a rate */
     uint64_t in_flight;
@@ -50,7 +66,6 @@ struct bench {
     uint64_t counted;
     uint64_t refused;
     uint64_t maybe;
-    uint64_t sunk; /* messages counted as a sink */
     uint64_t extra_ports;
     struct histogram latency;
     struct due dues[CALLS_MAX]; /* by call number modulo */
@@ -83,13 +98,17 @@ static void finish(struct motet_self *self, struct bench *b)
     words_put(&w, "rate", b->counted * 1000000 / (elapsed / 1000 + 1));
     words_put(&w, "refused", b->refused);
     words_put(&w, "maybe", b->maybe);
+    words_put(&w, "beside", b->beside_done);
     if (b->op == OP_CALL) {
         words_put(&w, "min_ns", h->count == 0 ? 0 : h->min);
-        words_put(&w, "p50_ns", histogram_at(h, 50000));
-        words_put(&w, "p90_ns", histogram_at(h, 90000));
-        words_put(&w, "p99_ns", histogram_at(h, 99000));
-        words_put(&w, "p999_ns", histogram_at(h, 99900));
         words_put(&w, "max_ns", h->max);
+        words_begin(&w, "hist");
+        for (uint32_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
+            if (h->buckets[i] > 0) {
+                words_pair(&w, i, h->buckets[i]);
+            }
+        }
+        words_end(&w);
     }
     b->op = OP_NONE;
     reply_text(self, b->held, w.text, w.size);
@@ -119,6 +138,17 @@ static bool issue_call(struct motet_self *self, struct bench *b,
     b->in_flight++;
     b->issued++;
     return true;
+}
+
+/* Those that were due but found no place have waited, too. */
+static void count_missed(struct bench *b)
+{
+    uint32_t most = MISSED_MAX;
+
+    for (; b->rate > 0 && b->next_due_ns < b->end_ns && most > 0; most--) {
+        histogram_add(&b->latency, b->end_ns - b->next_due_ns);
+        b->next_due_ns += 1000000000 / b->rate;
+    }
 }
 
 static void pump_calls(struct motet_self *self, struct bench *b)
@@ -158,10 +188,38 @@ static void on_call_done(struct motet_self *self, struct bench *b,
     }
     if (over(self, b)) {
         if (b->in_flight == 0) {
+            count_missed(b);
             finish(self, b);
         }
     } else {
         pump_calls(self, b);
+    }
+}
+
+/* ---- the stream beside -----------------------------------------------------
+ */
+
+static void pump_beside(struct motet_self *self, struct bench *b)
+{
+    struct motet_out out = {.body = {NULL, b->beside_bytes}};
+
+    while (b->beside_bytes > 0 && b->beside_flight < BESIDE_WINDOW) {
+        enum motet_err err =
+            motet_actor_send(self, b->port.ui, &b->beside_to, &out, CALL_MS,
+                             BESIDE | (b->beside_done + b->beside_flight + 1));
+        if (err != MOTET_OK) {
+            return; /* MOTET_EVENT_ROOM, or the end, goes on */
+        }
+        b->beside_flight++;
+    }
+}
+
+static void on_beside_sent(struct motet_self *self, struct bench *b)
+{
+    b->beside_flight -= b->beside_flight > 0 ? 1 : 0;
+    b->beside_done++;
+    if (b->op == OP_CALL && !over(self, b)) {
+        pump_beside(self, b);
     }
 }
 
@@ -173,7 +231,7 @@ static void pump_sends(struct motet_self *self, struct bench *b)
     struct motet_out out = {.body = {NULL, b->size}};
 
     while (b->issued - b->done < b->window) {
-        bool ask = (b->issued + 1) % ASK_EVERY == 0;
+        bool ask = (b->issued + 1) % b->ask_every == 0;
         enum motet_err err = motet_actor_send(self, b->port.ui, &b->to, &out,
                                               CALL_MS, ask ? b->issued + 1 : 0);
         if (err != MOTET_OK) {
@@ -194,9 +252,7 @@ static void on_sent(struct motet_self *self, struct bench *b,
     } else if (e->token > b->done) {
         uint64_t news = e->token - b->done;
         b->done = e->token;
-        if (motet_actor_now_ns(self) >= b->start_ns) {
-            b->counted += news;
-        }
+        b->counted += news;
     }
     if (!over(self, b)) {
         pump_sends(self, b);
@@ -206,31 +262,51 @@ static void on_sent(struct motet_self *self, struct bench *b,
 /* ---- what is asked ---------------------------------------------------------
  */
 
+static const char *read_beside(struct bench *b, const char *text, size_t size)
+{
+    char to[MOTET_NAME_MAX + 1];
+
+    if (!words_number(text, size, "beside", 0, SIZE_MAX_BYTES,
+                      &b->beside_bytes)) {
+        return "error=beside: a size up to 16 MiB";
+    }
+    if (b->beside_bytes == 0) {
+        return NULL;
+    }
+    if (!words_text(text, size, "beside_to", to, sizeof to)) {
+        return "error=beside_to: which group?";
+    }
+    b->beside_to = (struct motet_dest){.target = motet_ui_of_name(to),
+                                       .mode = MOTET_TO_ANY};
+    return NULL;
+}
+
 static const char *read_common(struct motet_self *self, struct bench *b,
                                const char *text, size_t size)
 {
     char to[MOTET_NAME_MAX + 1];
-    uint64_t seconds;
-    uint64_t warmup_ms;
+    uint64_t ms;
+    uint64_t all;
 
     if (!words_text(text, size, "to", to, sizeof to)) {
         return "error=to: which group?";
     }
     if (!words_number(text, size, "size", 64, SIZE_MAX_BYTES, &b->size) ||
-        !words_number(text, size, "seconds", 3, 3600, &seconds) ||
-        !words_number(text, size, "warmup_ms", 500, 60000, &warmup_ms) ||
+        !words_number(text, size, "ms", 3000, 3600000, &ms) ||
+        !words_number(text, size, "all", 0, 1, &all) ||
         !words_number(text, size, "rate", 0, 10000000, &b->rate) ||
         !words_number(text, size, "window", 1, WINDOW_MAX, &b->window) ||
         b->window == 0) {
         return "error=a number is out of its range";
     }
     b->to = (struct motet_dest){.target = motet_ui_of_name(to),
-                                .mode = MOTET_TO_ANY};
-    uint64_t now = motet_actor_now_ns(self);
-    b->start_ns = now + warmup_ms * 1000000;
-    b->end_ns = b->start_ns + seconds * 1000000000;
-    b->next_due_ns = now;
-    return NULL;
+                                .mode = all ? MOTET_TO_ALL : MOTET_TO_ANY};
+    const uint64_t every = ASK_BYTES / (b->size + 1) + 1;
+    b->ask_every = every < ASK_EVERY ? every : ASK_EVERY;
+    b->start_ns = motet_actor_now_ns(self);
+    b->end_ns = b->start_ns + ms * 1000000;
+    b->next_due_ns = b->start_ns;
+    return read_beside(b, text, size);
 }
 
 static void begin(struct motet_self *self, struct bench *b, enum op op,
@@ -254,11 +330,13 @@ static void begin(struct motet_self *self, struct bench *b, enum op op,
     b->counted = 0;
     b->refused = 0;
     b->maybe = 0;
+    b->beside_done = 0;
     histogram_init(&b->latency);
     enum motet_err err = motet_actor_timer(
         self, TIMER_END, b->end_ns - motet_actor_now_ns(self));
     (void)err; /* one timer of 64 */
     if (op == OP_CALL) {
+        pump_beside(self, b);
         pump_calls(self, b);
     } else {
         pump_sends(self, b);
@@ -285,13 +363,27 @@ static void make_ports(struct motet_self *self, struct bench *b,
     reply_text(self, view->held, w.text, w.size);
 }
 
-static void say_sunk(struct motet_self *self, const struct bench *b,
-                     uint64_t held)
+/* A port for messages only, so that the members of a group can be counted. */
+static void be_sink(struct motet_self *self, struct bench *b,
+                    const struct motet_view *view)
 {
-    struct words w = {.size = 0};
+    char name[MOTET_NAME_MAX + 1];
+    struct motet_cap group;
+    enum motet_err err = MOTET_OK;
 
-    words_put(&w, "count", b->sunk);
-    reply_text(self, held, w.text, w.size);
+    const bool wanted =
+        words_text(view->body, view->body_bytes, "group", name, sizeof name);
+    if (b->sink.ui.hi != 0 && !wanted) {
+        err = motet_actor_port_end(self, b->sink.ui);
+        b->sink = (struct motet_cap){{0, 0}, 0};
+    } else if (b->sink.ui.hi == 0 && wanted) {
+        err = motet_actor_port_new(self, &b->sink);
+        err = err != MOTET_OK ? err : motet_actor_group(self, name, &group);
+        err =
+            err != MOTET_OK ? err : motet_actor_join(self, &group, b->sink.ui);
+    }
+    fail(self, view->held,
+         err == MOTET_OK ? "count=0" : "error=no room for one more port");
 }
 
 static void on_message(struct motet_self *self, void *state,
@@ -301,7 +393,6 @@ static void on_message(struct motet_self *self, void *state,
     char op[16] = "";
 
     if (view->held == 0) {
-        b->sunk++;
         return;
     }
     bool named = words_text(view->body, view->body_bytes, "op", op, sizeof op);
@@ -310,7 +401,7 @@ static void on_message(struct motet_self *self, void *state,
     } else if (named && strcmp(op, "send") == 0) {
         begin(self, b, OP_SEND, view);
     } else if (named && strcmp(op, "sink") == 0) {
-        say_sunk(self, b, view->held);
+        be_sink(self, b, view);
     } else if (named && strcmp(op, "ports") == 0) {
         make_ports(self, b, view);
     } else {
@@ -325,11 +416,16 @@ static void on_event(struct motet_self *self, void *state,
 
     if (e->kind == MOTET_EVENT_CALL_DONE && b->op == OP_CALL) {
         on_call_done(self, b, e);
+    } else if (e->kind == MOTET_EVENT_SENT && (e->token & BESIDE) != 0) {
+        on_beside_sent(self, b);
     } else if (e->kind == MOTET_EVENT_SENT && b->op == OP_SEND) {
         on_sent(self, b, e);
-    } else if (e->kind == MOTET_EVENT_ROOM && b->op == OP_SEND &&
-               !over(self, b)) {
-        pump_sends(self, b);
+    } else if (e->kind == MOTET_EVENT_ROOM && !over(self, b)) {
+        if (b->op == OP_SEND) {
+            pump_sends(self, b);
+        } else if (b->op == OP_CALL) {
+            pump_beside(self, b);
+        }
     }
 }
 
@@ -341,6 +437,7 @@ static void on_timer(struct motet_self *self, void *state, uint64_t timer)
         pump_calls(self, b);
     } else if (timer == TIMER_END &&
                (b->op == OP_SEND || (b->op == OP_CALL && b->in_flight == 0))) {
+        count_missed(b);
         finish(self, b);
     }
 }

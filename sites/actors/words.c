@@ -66,24 +66,47 @@ bool words_number(const char *words, size_t size, const char *key,
     return v <= max;
 }
 
-void words_put(struct words *w, const char *key, uint64_t value)
+static void put(struct words *w, const char *text, size_t bytes)
+{
+    if (w->size + bytes <= sizeof w->text) {
+        memcpy(w->text + w->size, text, bytes);
+        w->size += bytes;
+    }
+}
+
+/* A number and what follows it. */
+static void put_number(struct words *w, uint64_t value, char after)
 {
     char digits[24];
-    size_t n = 0;
-    size_t key_bytes = strlen(key);
+    size_t at = sizeof digits;
 
+    digits[--at] = after;
     do {
-        digits[n++] = (char)('0' + value % 10);
+        digits[--at] = (char)('0' + value % 10);
         value /= 10;
     } while (value > 0);
-    if (w->size + key_bytes + n + 2 > sizeof w->text) {
-        return;
-    }
-    memcpy(w->text + w->size, key, key_bytes);
-    w->size += key_bytes;
-    w->text[w->size++] = '=';
-    while (n > 0) {
-        w->text[w->size++] = digits[--n];
-    }
-    w->text[w->size++] = '\n';
+    put(w, digits + at, sizeof digits - at);
+}
+
+void words_put(struct words *w, const char *key, uint64_t value)
+{
+    words_begin(w, key);
+    put_number(w, value, '\n');
+}
+
+void words_begin(struct words *w, const char *key)
+{
+    put(w, key, strlen(key));
+    put(w, "=", 1);
+}
+
+void words_pair(struct words *w, uint64_t a, uint64_t b)
+{
+    put_number(w, a, ':');
+    put_number(w, b, ',');
+}
+
+void words_end(struct words *w)
+{
+    put(w, "\n", 1);
 }

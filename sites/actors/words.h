@@ -17,12 +17,19 @@ bool words_text(const char *words, size_t size, const char *key, char *value,
 bool words_number(const char *words, size_t size, const char *key,
                   uint64_t otherwise, uint64_t max, uint64_t *value);
 
+enum { WORDS_BYTES = 24576 };
+
 struct words {
-    char text[1024];
+    char text[WORDS_BYTES];
     size_t size;
 };
 
 /** Appends a line; what does not fit is left out. */
 void words_put(struct words *w, const char *key, uint64_t value);
+
+/** A line of pairs, "key=1:2,3:4,": its beginning, one pair, its end. */
+void words_begin(struct words *w, const char *key);
+void words_pair(struct words *w, uint64_t a, uint64_t b);
+void words_end(struct words *w);
 
 #endif

@@ -108,9 +108,7 @@ static size_t read_frames(struct site *s, struct conn *c, const uint8_t *data,
         }
         c->known = c->known || frame.kind == NET_HELLO;
         at += used;
-        site_net(s, &(struct net_in){
-                        .kind = NET_IN_FRAME, .conn = c->id, .frame = &frame});
-        site_settle(s);
+        site_frame(s, c->id, &frame);
     }
     return at;
 }

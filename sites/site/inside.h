@@ -171,6 +171,15 @@ struct site {
     } sending;
     enum motet_err publish_err;
 
+    /* Inputs that come for each message: what is not of their kind stays zero,
+     * and need not be cleared each time. */
+    struct {
+        struct nuc_in deliver, outcome;
+        struct nuc_in actor_send, actor_call, actor_reply;
+        struct net_in frame, send, verdict;
+        struct nuc_out out, actor_out;
+    } in;
+
     struct list moves;    /* away from here */
     struct list arrivals; /* to here */
     uint32_t moving;
@@ -239,6 +248,8 @@ uint64_t paths_deadline_ns(const struct site *s);
 void site_settle(struct site *s);
 /** One step of the network manager; refusals are not expected of this kind. */
 void site_net(struct site *s, struct net_in *in);
+/** A frame for the network manager, settled. */
+void site_frame(struct site *s, uint64_t conn, const struct net_frame *f);
 /** To another site's directory, best effort. */
 void site_send_dir(struct site *s, uint64_t site, const struct dir_msg *msg);
 /** The records of a life that is over go. */

@@ -302,10 +302,7 @@ static void read_frames(struct site *s, struct way *w)
             violation(s, w);
             continue;
         }
-        site_net(s, &(struct net_in){.kind = NET_IN_FRAME,
-                                     .conn = w->fast->id,
-                                     .frame = &frame});
-        site_settle(s);
+        site_frame(s, w->fast->id, &frame);
     }
 }
 

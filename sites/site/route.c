@@ -60,10 +60,8 @@ static enum motet_err tell_directory(struct site *s, struct dir_in *in)
 /* Facts from other sites and outcomes: the nucleus takes them as they are. */
 static void tell_nucleus(struct site *s, struct nuc_in *in)
 {
-    struct nuc_out out;
-
     in->now_ns = s->now_ns;
-    enum motet_err err = nucleus_step(s->nucleus, in, &out);
+    enum motet_err err = nucleus_step(s->nucleus, in, &s->in.out);
     (void)err; /* a fact about something that is gone by now */
 }
 
@@ -81,36 +79,42 @@ static void rebirth(struct site *s, uint32_t incarnation, const char *why)
 /* ---- from the network manager ----------------------------------------------
  */
 
+static void give_verdict(struct site *s, uint64_t flow, enum motet_err err,
+                         uint32_t room_msgs, uint32_t room_bytes)
+{
+    struct net_in *in = &s->in.verdict;
+
+    in->kind = NET_IN_VERDICT;
+    in->flow = flow;
+    in->err = err;
+    in->room_msgs = room_msgs;
+    in->room_bytes = room_bytes;
+    site_net(s, in);
+}
+
 static void on_offer(struct site *s, const struct net_effect *e)
 {
-    struct nuc_out out = {0};
+    struct nuc_out *out = &s->in.out;
     if (e->msg.kind == MSG_MIGRATE) {
         const enum motet_err taken = moves_offer(s, e);
         buf_unref(e->msg.data);
-        site_net(s, &(struct net_in){.kind = NET_IN_VERDICT,
-                                     .flow = e->flow,
-                                     .err = taken,
-                                     .room_msgs = UINT32_MAX,
-                                     .room_bytes = UINT32_MAX});
+        give_verdict(s, e->flow, taken, UINT32_MAX, UINT32_MAX);
         return;
     }
-    struct nuc_in in = {.kind = NUC_NET_DELIVER,
-                        .now_ns = s->now_ns,
-                        .src = e->src,
-                        .dst = e->dst,
-                        .place = e->place,
-                        .about = e->about,
-                        .msg = e->msg};
-    enum motet_err err = nucleus_step(s->nucleus, &in, &out);
+    struct nuc_in *in = &s->in.deliver;
+    in->kind = NUC_NET_DELIVER;
+    in->now_ns = s->now_ns;
+    in->src = e->src;
+    in->dst = e->dst;
+    in->place = e->place;
+    in->about = e->about;
+    in->msg = e->msg;
+    enum motet_err err = nucleus_step(s->nucleus, in, out);
 
     if (err != MOTET_OK) {
         buf_unref(e->msg.data);
     }
-    site_net(s, &(struct net_in){.kind = NET_IN_VERDICT,
-                                 .flow = e->flow,
-                                 .err = err,
-                                 .room_msgs = out.room_msgs,
-                                 .room_bytes = out.room_bytes});
+    give_verdict(s, e->flow, err, out->room_msgs, out->room_bytes);
 }
 
 static void on_session(struct site *s, const struct net_effect *e, bool news)
@@ -234,10 +238,12 @@ static void on_outcome(struct site *s, const struct net_effect *e)
         moves_outcome(s, e->ticket, e->err);
         return;
     }
-    tell_nucleus(s, &(struct nuc_in){.kind = NUC_NET_OUTCOME,
-                                     .ticket = e->ticket,
-                                     .err = e->err,
-                                     .place = e->place});
+    struct nuc_in *in = &s->in.outcome;
+    in->kind = NUC_NET_OUTCOME;
+    in->ticket = e->ticket;
+    in->err = e->err;
+    in->place = e->place;
+    tell_nucleus(s, in);
 }
 
 static void on_net(struct site *s, const struct net_effect *e)
@@ -367,17 +373,18 @@ void loop_fini(struct site *s)
 
 static void on_to_net(struct site *s, const struct nuc_effect *e)
 {
-    struct net_in in = {.kind = NET_IN_SEND,
-                        .now_ns = s->now_ns,
-                        .ticket = e->ticket,
-                        .src = e->src,
-                        .dst = e->dst,
-                        .msg = e->msg,
-                        .deadline_ns = e->deadline_ns,
-                        .wait = e->wait,
-                        .here = e->here};
-    enum motet_err err = netmgr_step(s->netmgr, &in);
+    struct net_in *in = &s->in.send;
 
+    in->kind = NET_IN_SEND;
+    in->now_ns = s->now_ns;
+    in->ticket = e->ticket;
+    in->src = e->src;
+    in->dst = e->dst;
+    in->msg = e->msg;
+    in->deadline_ns = e->deadline_ns;
+    in->wait = e->wait;
+    in->here = e->here;
+    enum motet_err err = netmgr_step(s->netmgr, in);
     s->flush = true;
     if (err == MOTET_OK) {
         return;
@@ -435,7 +442,10 @@ static void on_nuc(struct site *s, const struct nuc_effect *e)
         break;
     case NUC_NET_CANCEL:
         site_net(s,
-                 &(struct net_in){.kind = NET_IN_CANCEL, .ticket = e->ticket});
+                 &(struct net_in){.kind = NET_IN_CANCEL,
+                                  .ticket = e->ticket,
+                                  .src = e->src,
+                                  .dst = e->dst});
         break;
     case NUC_NET_ROOM:
         site_net(s, &(struct net_in){.kind = NET_IN_ROOM, .dst = e->port});
@@ -628,6 +638,19 @@ static bool drain_directory(struct site *s)
 
 /* ---- all together ----------------------------------------------------------
  */
+
+void site_frame(struct site *s, uint64_t conn, const struct net_frame *f)
+{
+    struct net_in *in = &s->in.frame;
+
+    in->kind = NET_IN_FRAME;
+    in->conn = conn;
+    in->frame = f;
+    site_net(s, in);
+    if (drain_net(s)) { /* else nothing came of it */
+        site_settle(s);
+    }
+}
 
 void site_settle(struct site *s)
 {

@@ -204,19 +204,18 @@ enum motet_err motet_actor_send(struct motet_self *self, struct motet_ui port,
                                 const struct motet_out *what,
                                 int64_t timeout_ms, uint64_t token)
 {
-    struct nuc_out out;
-    struct nuc_in in = {
-        .kind = NUC_SEND,
-        .port = port,
-        .dest = *dest,
-        .deadline_ns = site_after_ms(self->site, timeout_ms),
-        .token = token,
-        .notify = token == 0 ? NUC_NOTIFY_FAILURE : NUC_NOTIFY_ALWAYS,
-        .wait = timeout_ms != 0,
-    };
+    struct nuc_out *out = &self->site->in.actor_out;
+    struct nuc_in *in = &self->site->in.actor_send;
 
-    enum motet_err err = op_with(self, &in, what, &out);
-    if (err == MOTET_OK && out.settled && token != 0) {
+    in->kind = NUC_SEND;
+    in->port = port;
+    in->dest = *dest;
+    in->deadline_ns = site_after_ms(self->site, timeout_ms);
+    in->token = token;
+    in->notify = token == 0 ? NUC_NOTIFY_FAILURE : NUC_NOTIFY_ALWAYS;
+    in->wait = timeout_ms != 0;
+    enum motet_err err = op_with(self, in, what, out);
+    if (err == MOTET_OK && out->settled && token != 0) {
         tell_settled(self, port, token);
     }
     return err;
@@ -227,15 +226,16 @@ enum motet_err motet_actor_call(struct motet_self *self, struct motet_ui port,
                                 const struct motet_out *what,
                                 int64_t timeout_ms, uint64_t *call)
 {
-    struct nuc_out out;
-    struct nuc_in in = {.kind = NUC_CALL,
-                        .port = port,
-                        .dest = *dest,
-                        .deadline_ns = site_after_ms(self->site, timeout_ms)};
+    struct nuc_out *out = &self->site->in.actor_out;
+    struct nuc_in *in = &self->site->in.actor_call;
 
-    enum motet_err err = op_with(self, &in, what, &out);
+    in->kind = NUC_CALL;
+    in->port = port;
+    in->dest = *dest;
+    in->deadline_ns = site_after_ms(self->site, timeout_ms);
+    enum motet_err err = op_with(self, in, what, out);
     if (err == MOTET_OK) {
-        *call = out.call;
+        *call = out->call;
     }
     return err;
 }
@@ -250,10 +250,11 @@ enum motet_err motet_actor_cancel(struct motet_self *self, uint64_t call)
 enum motet_err motet_actor_reply(struct motet_self *self, uint64_t held,
                                  const struct motet_out *what)
 {
-    struct nuc_out out;
-    struct nuc_in in = {.kind = NUC_REPLY, .held = held};
+    struct nuc_in *in = &self->site->in.actor_reply;
 
-    return op_with(self, &in, what, &out);
+    in->kind = NUC_REPLY;
+    in->held = held;
+    return op_with(self, in, what, &self->site->in.actor_out);
 }
 
 enum motet_err motet_actor_forward(struct motet_self *self, uint64_t held,

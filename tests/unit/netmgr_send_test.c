@@ -200,7 +200,10 @@ Test(netmgr_send, cancel)
     cr_assert_eq(one_send(&o, 1, 1, 0), MOTET_OK);
     one_flush(&o);
     cr_assert_eq(one_send(&o, 2, 1, 0), MOTET_OK);
-    struct net_in in = {.kind = NET_IN_CANCEL, .ticket = 2};
+    struct net_in in = {.kind = NET_IN_CANCEL,
+                        .ticket = 2,
+                        .src = one_here(),
+                        .dst = one_there()};
     cr_assert_eq(one_step(&o, in), MOTET_OK);
     cr_assert_eq(one_outcome(&o, 2), MOTET_E_CANCELLED);
     cr_assert_eq(one_step(&o, in), MOTET_E_STATE, "once only");
@@ -358,7 +361,10 @@ Test(netmgr_send, what_was_lost_with_a_connection_is_certain_again)
                  .kind = NET_ACK,
                  .u = {.ack = {.handle = handle(&o), .next = b}},
              });
-    struct net_in in = {.kind = NET_IN_CANCEL, .ticket = 1};
+    struct net_in in = {.kind = NET_IN_CANCEL,
+                        .ticket = 1,
+                        .src = one_here(),
+                        .dst = one_there()};
     cr_assert_eq(one_step(&o, in), MOTET_OK);
     cr_assert_eq(one_outcome(&o, 1), MOTET_E_CANCELLED);
     one_free(&o);

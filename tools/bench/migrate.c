@@ -7,14 +7,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "drain.h"
-#include "load.h"
 #include "nucleus/base/ui.h"
-#include "say.h"
 #include "sites/core/member.h"
-#include "table.h"
-#include "units.h"
-#include "verbs.h"
+#include "tools/drain.h"
+#include "tools/load.h"
+#include "tools/say.h"
+#include "tools/table.h"
+#include "tools/units.h"
+#include "tools/verbs.h"
 
 /* motet bench migrate: what a move costs those who use the port. First the
  * counter goes to and fro between two sites while it is called at a rate; then
