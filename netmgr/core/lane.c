@@ -174,6 +174,7 @@ static uint32_t remaining_ms(const struct netmgr *n, const struct kept *k)
 static uint32_t emit_data(struct netmgr *n, struct sflow *f, struct conn *c)
 {
     struct kept *k = sflow_slot(f, f->nxt);
+    __builtin_prefetch(sflow_slot(f, f->nxt + 2));
     uint32_t most = c->datagram           ? DATAGRAM_BYTES
                     : c->lane == NET_FAST ? c->fragment
                                           : NET_FRAGMENT_BYTES;

@@ -133,6 +133,8 @@ const struct net_effect *netmgr_effect(struct netmgr *n)
         n->outcome.kind = NET_OUTCOME;
         n->outcome.ticket = o.ticket;
         n->outcome.err = o.err;
+        n->outcome.next =
+            n->outcome_count > 0 ? n->outcomes[n->outcome_head].ticket : 0;
         n->outcome.place = o.place;
         return &n->outcome;
     }

@@ -367,6 +367,7 @@ struct net_effect {
     enum net_lane lane;
     uint64_t flow;
     uint64_t ticket;
+    uint64_t next; /* OUTCOME: ticket of the one that follows, 0 = not known */
     struct motet_ui src, dst;
     struct msg msg;
     enum motet_err err;

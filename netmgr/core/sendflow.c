@@ -61,6 +61,19 @@ struct sflow *sflow_find(const struct netmgr *n, struct motet_ui src,
     return find(n, src, dst, returning, key);
 }
 
+/* Most messages are for the flow of the one before. */
+static struct sflow *find_again(struct netmgr *n, struct motet_ui src,
+                                struct motet_ui dst, bool returning)
+{
+    struct sflow *f = n->sent;
+    if (f == NULL || f->returning != returning || !ui_equal(f->dst, dst) ||
+        !ui_equal(f->src, src)) {
+        f = sflow_find(n, src, dst, returning);
+        n->sent = f;
+    }
+    return f;
+}
+
 static bool enter(struct netmgr *n, struct sflow *f)
 {
     f->from = pflows_get(n, &n->sport_by_ui, f->src);
@@ -136,6 +149,9 @@ void sflow_free(struct netmgr *n, struct sflow *f)
     list_remove(&f->of_dst);
     if (n->filled == f) {
         n->filled = NULL;
+    }
+    if (n->sent == f) {
+        n->sent = NULL;
     }
     f->peer->stats.flows_out--;
     uint64_t used = (f->end >> 20) + 1;
@@ -231,6 +247,9 @@ void sflow_accepted(struct netmgr *n, struct sflow *f, uint64_t next)
 {
     for (; f->una < next; f->una++) {
         struct kept *k = sflow_slot(f, f->una);
+        /* By then they have long left the caches. */
+        __builtin_prefetch(sflow_slot(f, f->una + 4));
+        __builtin_prefetch(sflow_slot(f, f->una + 2)->msg.data);
         if (k->live) {
             release(n, f, f->una, k, MOTET_OK);
         }
@@ -358,7 +377,7 @@ static enum motet_err flow_for(struct netmgr *n, const struct net_in *in,
 {
     enum motet_err err = MOTET_OK;
     const bool returning = msg_returns(in->msg.kind);
-    struct sflow *f = sflow_find(n, in->src, in->dst, returning);
+    struct sflow *f = find_again(n, in->src, in->dst, returning);
     if (f != NULL) {
         *found = f;
         return place_dead(f->peer, f->incarnation) ? MOTET_E_SITE_DEAD

@@ -359,6 +359,7 @@ struct netmgr {
     uint64_t key_seed[2];
     uint64_t next_dial;
     struct peer *self;    /* the loop; not among `peers` */
+    struct sflow *sent;   /* the one last looked for, or NULL */
     struct sflow *filled; /* by NET_IN_ITEM: its KEPT follow */
     uint64_t filled_at;   /* number of the next */
     uint64_t next_base;   /* of a new flow, in units of 2^20 */

@@ -299,6 +299,9 @@ void nucleus_destroy(struct nucleus *n);
 MUST_USE enum motet_err nucleus_step(struct nucleus *n, const struct nuc_in *in,
                                      struct nuc_out *out);
 
+/** The outcome of that ticket is about to come: fetches what will be needed. */
+void nucleus_foresee(const struct nucleus *n, uint64_t ticket);
+
 /** Takes the oldest effect. @return NULL when there is none; else borrowed
  * until the next call of nucleus_effect(), although steps may come between.
  * After each step all effects must be taken, in whatever nesting. */

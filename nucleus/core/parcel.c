@@ -153,6 +153,16 @@ void parcel_expired(struct nucleus *n, struct parcel *q)
     queue_work(n, p);
 }
 
+void nucleus_foresee(const struct nucleus *n, uint64_t ticket)
+{
+    const char *q = ids_at(&n->parcels, ticket);
+    if (q != NULL) {
+        __builtin_prefetch(q);
+        __builtin_prefetch(q + 64);
+        __builtin_prefetch(q + 128);
+    }
+}
+
 enum motet_err net_outcome(struct nucleus *n, const struct nuc_in *in,
                            struct nuc_out *out)
 {

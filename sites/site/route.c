@@ -239,6 +239,7 @@ static void on_outcome(struct site *s, const struct net_effect *e)
         return;
     }
     struct nuc_in *in = &s->in.outcome;
+    nucleus_foresee(s->nucleus, e->next);
     in->kind = NUC_NET_OUTCOME;
     in->ticket = e->ticket;
     in->err = e->err;

@@ -93,7 +93,8 @@ struct bench {
     const struct site_files *from;
     const struct site_files *to;
     bool tls;
-    bool user; /* actors */
+    bool user;    /* actors */
+    bool latency; /* is measured: within a turn of a site there is none */
     uint64_t window;
     const char *cpus;  /* NULL: not bound */
     char transport[8]; /* of small messages: "tcp", "udp", "auto" */
@@ -105,7 +106,6 @@ struct bench {
 
 struct bench_kind {
     const char *name;  /* "call" */
-    const char *of;    /* "calls" */
     const char *floor; /* of motet-floor: "echo", "send"; NULL: none */
     uint64_t window;   /* if none is said */
     unsigned sites;    /* that it needs */
@@ -116,6 +116,8 @@ struct bench_kind {
     /** @return EXIT_DONE; else it is told */
     enum exit_code (*measure)(struct bench *b, uint64_t size, uint64_t for_ns,
                               struct bench_figures *out);
+    /** After the last one, whatever came of it; may be NULL. */
+    void (*end)(struct bench *b);
 };
 
 extern const struct bench_kind bench_call;   /* call.c */

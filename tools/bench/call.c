@@ -46,7 +46,6 @@ static enum exit_code measure(struct bench *b, uint64_t size, uint64_t for_ns,
 
 const struct bench_kind bench_call = {
     .name = "call",
-    .of = "calls",
     .floor = "echo",
     .window = 1,
     .sites = 2,
@@ -58,7 +57,6 @@ const struct bench_kind bench_call = {
 /* motet bench local: the same within one site. */
 const struct bench_kind bench_local = {
     .name = "local",
-    .of = "calls",
     .floor = "echo",
     .window = 1,
     .sites = 1,

@@ -148,16 +148,22 @@ static enum exit_code measure_out(struct bench *b, uint64_t size,
         code = sinks(b, to, count, true);
         code = code == EXIT_DONE ? out_of_sites(b, size, for_ns, count, out)
                                  : code;
-        const enum exit_code ended = sinks(b, to, count, false);
-        code = code == EXIT_DONE ? ended : code;
     }
     out->count *= count;
     return code;
 }
 
+static void end_out(struct bench *b)
+{
+    const struct site_files *to[BENCH_SITES_MAX];
+
+    if (!b->user) {
+        (void)sinks(b, to, bench_others(b, b->from, to, b->ends), false);
+    }
+}
+
 const struct bench_kind bench_fanin = {
     .name = "fanin",
-    .of = "messages",
     .floor = "send",
     .window = 1024,
     .sites = 3,
@@ -168,11 +174,11 @@ const struct bench_kind bench_fanin = {
 
 const struct bench_kind bench_fanout = {
     .name = "fanout",
-    .of = "deliveries",
     .floor = "send",
     .window = 1024,
     .sites = 3,
     .fan = true,
     .sized = true,
     .measure = measure_out,
+    .end = end_out,
 };

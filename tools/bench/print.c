@@ -104,7 +104,7 @@ static void print_series(const struct bench *b, const struct bench_series *s,
 {
     printf("  %-20s", s->name);
     print_rate(b, s, size);
-    if (b->kind->latency) {
+    if (b->latency) {
         print_latency(s);
     }
     printf("   %.2f s of CPU per million\n",
@@ -119,7 +119,7 @@ static void print_ratio(const struct bench *b, const struct bench_row *row,
 
     printf("  to %s: rate %.2f", f->name,
            ratio(o->rate_mhz, f->rate_mhz, runs));
-    if (b->kind->latency) {
+    if (b->latency) {
         printf("   p50 %.2f   p90 %.2f   p99 %.2f",
                ratio(o->p50_ns, f->p50_ns, runs),
                ratio(o->p90_ns, f->p90_ns, runs),
@@ -222,7 +222,7 @@ static json_t *series(const struct bench *b, const struct bench_series *s)
     put_number(j, "rate_spread", judge_spread(s->rate_mhz, s->runs));
     put_number(j, "cost_ns", median(s->cost_ns, s));
     put_number(j, "cost_spread", judge_spread(s->cost_ns, s->runs));
-    if (b->kind->latency) {
+    if (b->latency) {
         put_latency(j, s);
     }
     return j;
@@ -239,7 +239,7 @@ static json_t *floors(const struct bench *b, const struct bench_row *row)
         put(j, "ratio_rate",
             json_real(ratio(o->rate_mhz, f->rate_mhz, o->runs)));
         put(j, "ratio_cost", json_real(ratio(o->cost_ns, f->cost_ns, o->runs)));
-        if (b->kind->latency) {
+        if (b->latency) {
             put(j, "ratio_p50",
                 json_real(ratio(o->p50_ns, f->p50_ns, o->runs)));
             put(j, "ratio_p90",

@@ -118,7 +118,7 @@ static enum exit_code measure_row(struct bench *b, struct bench_row *row)
         row->floor_count > 0 ? &row->floors[0] : &row->own;
     row->noise.others = share_of_others(&before, &after, used);
     row->noise.spread =
-        judge_spread(b->kind->latency ? s->p50_ns : s->rate_mhz, s->runs);
+        judge_spread(b->latency ? s->p50_ns : s->rate_mhz, s->runs);
     return code;
 }
 
@@ -264,6 +264,7 @@ static enum exit_code set_up(struct bench *b)
                 : w->rate > 0 ? 4096
                               : b->kind->window;
     b->beside = w->beside;
+    b->latency = b->kind->latency && (b->user || !b->kind->one_site);
     b->cpus = w->cpus != NULL ? w->cpus
               : !w->floor     ? NULL
               : b->kind->floor != NULL && strcmp(b->kind->floor, "send") == 0
@@ -314,6 +315,9 @@ static enum exit_code measure_all(struct bench *b)
         if (code == EXIT_DONE && !json) {
             print_row(b, &rows[i]);
         }
+    }
+    if (b->kind->end != NULL) {
+        b->kind->end(b);
     }
     cost_unpin(b);
     if (code == EXIT_DONE) {

@@ -38,9 +38,8 @@ static enum exit_code measure(struct bench *b, uint64_t size, uint64_t for_ns,
 
 const struct bench_kind bench_send = {
     .name = "send",
-    .of = "messages",
     .floor = "send",
-    .window = 4096,
+    .window = 1024,
     .sites = 2,
     .sized = true,
     .measure = measure,

@@ -46,7 +46,6 @@ static enum exit_code measure(struct bench *b, uint64_t size, uint64_t for_ns,
 
 const struct bench_kind bench_start = {
     .name = "start",
-    .of = "starts",
     .sites = 2,
     .latency = true,
     .measure = measure,
