@@ -23,7 +23,8 @@
 enum {
     SIZE_MAX_BYTES = 16 << 20,
     WINDOW_MAX = 65536,
-    CALLS_MAX = 4096, /* of them in flight */
+    WINDOW_BYTES = 8 << 20, /* in flight, more or less */
+    CALLS_MAX = 4096,       /* of them in flight */
     MISSED_MAX = 1 << 24,
     ASK_EVERY = 64, /* sends per outcome asked for: the others are before it */
     ASK_BYTES = 262144, /* likewise */
@@ -303,6 +304,8 @@ static const char *read_common(struct motet_self *self, struct bench *b,
                                 .mode = all ? MOTET_TO_ALL : MOTET_TO_ANY};
     const uint64_t every = ASK_BYTES / (b->size + 1) + 1;
     b->ask_every = every < ASK_EVERY ? every : ASK_EVERY;
+    const uint64_t most = WINDOW_BYTES / (b->size + 1) + 2;
+    b->window = b->window < most ? b->window : most;
     b->start_ns = motet_actor_now_ns(self);
     b->end_ns = b->start_ns + ms * 1000000;
     b->next_due_ns = b->start_ns;

@@ -139,14 +139,14 @@ class OverTheWire(LabTest):
         self.wire.loss = 0.05
         result = self.ok("bench", "send", "--from", "site1", "--to", "site2",
                          "--size", "1KiB", "--for", "6s", "--warm-up", "2s",
-                         "--window", "200", "--json", timeout=120)
+                         "--window", "200", "--runs", "1", "--json", timeout=120)
         self.wire.loss = 0.0
         for child in self.sites_running:
             child.terminate()
             child.wait(timeout=20)
         self.sites_running = []
         self.lab.motet("down", "--purge")
-        return result.json()["result"]["rate_per_s"]
+        return result.json()["rows"][0]["rate_per_s"]
 
     def test_goodput_under_loss(self):
         kind = self.wire.use_loss_based_tcp()

@@ -208,6 +208,7 @@ static enum exit_code compare(const json_t *now, const json_t *before,
 
     if (what != NULL) {
         say_error("not judged: the other one was not the same: %s", what);
+        say_hint("make it again, with the same words and --save");
         return EXIT_NO_VERDICT;
     }
     json_array_foreach(json_object_get(now, "rows"), i, row)
@@ -227,9 +228,16 @@ static enum exit_code compare(const json_t *now, const json_t *before,
         worse = compare_rows(row, other, quiet) || worse;
     }
     if (compared == 0) {
-        return say_fail(EXIT_NO_VERDICT, "not judged: no size is in both");
+        say_error("not judged: no size is in both");
+        say_hint("--size all has four");
+        return EXIT_NO_VERDICT;
     }
-    return worse ? say_fail(EXIT_FAILED, "worse than it was") : EXIT_DONE;
+    if (worse) {
+        say_error("worse than it was");
+        say_hint("measure again before you believe it");
+        return EXIT_FAILED;
+    }
+    return EXIT_DONE;
 }
 
 enum exit_code against(const json_t *now, const char *path, bool quiet)

@@ -100,8 +100,9 @@ struct bench {
     char transport[8]; /* of small messages: "tcp", "udp", "auto" */
     uint64_t sizes[BENCH_SIZES_MAX];
     size_t size_count;
-    size_t ends;     /* of fan-in and fan-out: how many, besides the one */
-    uint64_t beside; /* size of the bodies of a stream beside; 0 = none */
+    uint64_t families; /* of user actors until now */
+    size_t ends;       /* of fan-in and fan-out: how many, besides the one */
+    uint64_t beside;   /* size of the bodies of a stream beside; 0 = none */
 };
 
 struct bench_kind {

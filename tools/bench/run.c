@@ -71,6 +71,11 @@ static enum exit_code one_round(struct bench *b, struct bench_row *row,
 
     CHECK(f != NULL);
     enum exit_code code = b->kind->measure(b, row->size, for_ns, f);
+    if (code == EXIT_DONE && f->count == 0) {
+        say_error("not one ended in time");
+        say_hint("give it longer: --for 5s");
+        code = EXIT_NO_VERDICT;
+    }
     if (code == EXIT_DONE) {
         bench_series_add(&row->own, f);
     }

@@ -273,7 +273,9 @@ enum exit_code bench_users(struct bench *b, const struct bench_users *u,
     CHECK(f != NULL);
     f->b = b;
     f->u = u;
-    (void)snprintf(f->group, sizeof f->group, "bench.user.%d", (int)getpid());
+    /* A new name each time: of the last one, members may still be known. */
+    (void)snprintf(f->group, sizeof f->group, "bench.user.%d.%" PRIu64,
+                   (int)getpid(), ++b->families);
     *out = (struct bench_figures){0};
     histogram_init(&out->latency);
     const bool ok = all_ready(f) && go(f, out);
