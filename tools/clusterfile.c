@@ -55,8 +55,11 @@ static const cyaml_schema_value_t site_schema = {
 static const cyaml_schema_field_t link_fields[] = {
     CYAML_FIELD_SEQUENCE("between", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
                          struct file_link, between, &text_schema, 2, 2),
-    TEXT("from", struct file_link, from), TEXT("to", struct file_link, to),
-    NEEDED("faults", struct file_link, faults), CYAML_FIELD_END};
+    TEXT("from", struct file_link, from),
+    TEXT("to", struct file_link, to),
+    TEXT("faults", struct file_link, faults),
+    TEXT("transport", struct file_link, transport),
+    CYAML_FIELD_END};
 static const cyaml_schema_value_t link_schema = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct file_link, link_fields)};
 
@@ -114,7 +117,7 @@ static void hint_key(const char *key)
 {
     static const char *const keys[] = {
         "name", "ground", "memory",  "sites", "links", "actors", "start",
-        "run",  "args",   "between", "from",  "to",    "faults"};
+        "run",  "args",   "between", "from",  "to",    "faults", "transport"};
     const char *near = say_nearest(key, keys, ARRAY_LEN(keys));
 
     if (near != NULL) {

@@ -23,6 +23,7 @@
  *   links:                      only what differs from perfect
  *     - between: [site1, site2]  both ways; or from: and to:
  *       faults: delay=5ms loss=1%
+ *       transport: udp           of small messages; both ways
  *
  * What is wrong in it is told in one line with file and line number. */
 
@@ -48,7 +49,8 @@ struct file_link {
     unsigned between_count;
     char *from;
     char *to;
-    char *faults;
+    char *faults; /* these two: one of them at least */
+    char *transport;
 };
 
 struct cluster_file {

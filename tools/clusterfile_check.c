@@ -287,6 +287,33 @@ static enum exit_code check_faults(const struct checking *k, const char *text)
     return code;
 }
 
+static enum exit_code check_transport(const struct checking *k,
+                                      const struct file_link *l, bool both)
+{
+    static const char *const words[] = {"tcp", "udp", "auto"};
+    bool known = false;
+
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+        known = known || strcmp(l->transport, words[i]) == 0;
+    }
+    if (known && both) {
+        return EXIT_DONE;
+    }
+    enum exit_code code =
+        wrong(k, line_of(k, l->transport, 1),
+              known ? "transport %.32s of one direction"
+                    : "transport %.32s: there are tcp, udp and auto",
+              l->transport);
+    say_hint("between: [SITE, SITE] and transport: udp");
+    return code;
+}
+
+/* What of a link is looked for in the file to tell its line. */
+static const char *mark_of(const struct file_link *l)
+{
+    return l->faults != NULL ? l->faults : l->transport;
+}
+
 static enum exit_code check_link(const struct checking *k,
                                  const struct file_link *l)
 {
@@ -294,9 +321,15 @@ static enum exit_code check_link(const struct checking *k,
     const char *a = both ? l->between[0] : l->from;
     const char *b = both ? l->between[1] : l->to;
 
+    if (mark_of(l) == NULL) {
+        enum exit_code code =
+            wrong(k, line_of(k, "links", 1), "a link of which nothing is said");
+        say_hint("faults: delay=5ms loss=1%%; or transport: udp");
+        return code;
+    }
     if (a == NULL || b == NULL || (both && (l->from || l->to))) {
         enum exit_code code =
-            wrong(k, line_of(k, l->faults, 1), "a link without two ends");
+            wrong(k, line_of(k, mark_of(l), 1), "a link without two ends");
         say_hint("between: [SITE, SITE] for both ways; or from: SITE and "
                  "to: SITE");
         return code;
@@ -307,10 +340,14 @@ static enum exit_code check_link(const struct checking *k,
     }
     if (code == EXIT_DONE && strcmp(a, b) == 0) {
         code =
-            wrong(k, line_of(k, l->faults, 1), "a link from %s to itself", a);
+            wrong(k, line_of(k, mark_of(l), 1), "a link from %s to itself", a);
         say_hint("a link is between two sites");
     }
-    return code == EXIT_DONE ? check_faults(k, l->faults) : code;
+    if (code == EXIT_DONE && l->transport != NULL) {
+        code = check_transport(k, l, both);
+    }
+    return code == EXIT_DONE && l->faults != NULL ? check_faults(k, l->faults)
+                                                  : code;
 }
 
 static const struct file_site *first_on(const struct checking *k,

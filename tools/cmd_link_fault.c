@@ -6,6 +6,7 @@
 
 #include "deploy/fault/text.h"
 #include "deploy/switch/client.h"
+#include "link_way.h"
 #include "relay.h"
 #include "say.h"
 #include "table.h"
@@ -21,7 +22,7 @@ enum { NAMES_MAX = SWITCH_LINE_MAX / 4 };
 static struct link_flags {
     const char *delay, *jitter, *tail, *loss, *burst, *burst_length;
     const char *burst_loss, *duplicate, *reorder, *reorder_by, *corrupt;
-    const char *rate, *queue, *as;
+    const char *rate, *queue, *as, *transport;
     bool blackhole, clog, one_way, keep;
     uint64_t for_ns;
 } said = {.for_ns = FOR_DEFAULT_NS};
@@ -55,10 +56,9 @@ static bool are_sites(const struct cluster *c, const char *names)
     }
 }
 
-static enum exit_code open_network(char **sites, unsigned count,
-                                   struct cluster *c, struct network *n)
+static enum exit_code choose(char **sites, unsigned count, struct cluster *c)
 {
-    enum exit_code code = cluster_choose(c, false);
+    const enum exit_code code = cluster_choose(c, false);
 
     if (code != EXIT_DONE) {
         return code;
@@ -73,6 +73,17 @@ static enum exit_code open_network(char **sites, unsigned count,
         strpbrk(sites[0], "*,") == NULL) {
         cluster_close(c);
         return say_fail(EXIT_USAGE, "a site has no link to itself");
+    }
+    return EXIT_DONE;
+}
+
+static enum exit_code open_network(char **sites, unsigned count,
+                                   struct cluster *c, struct network *n)
+{
+    enum exit_code code = choose(sites, count, c);
+
+    if (code != EXIT_DONE) {
+        return code;
     }
     code = relay_need(c, n);
     if (code != EXIT_DONE) {
@@ -314,6 +325,27 @@ static bool take_flags(struct fate_change *c)
            take(c, "clog", said.clog ? "" : NULL);
 }
 
+/* No fault: it lasts, and goes both ways. */
+static enum exit_code set_transport(char **sites)
+{
+    struct cluster c;
+
+    if (!link_way_ok(said.transport)) {
+        return EXIT_USAGE;
+    }
+    enum exit_code code = choose(sites, 2, &c);
+    if (code != EXIT_DONE) {
+        return code;
+    }
+    code = link_way_set(&c, sites[0], sites[1], said.transport);
+    cluster_close(&c);
+    if (code == EXIT_DONE) {
+        say("%s <-> %s: small messages by %s", sites[0], sites[1],
+            said.transport);
+    }
+    return code;
+}
+
 static enum exit_code set_run(char **args, unsigned count)
 {
     struct fate_change change = {0};
@@ -322,10 +354,16 @@ static enum exit_code set_run(char **args, unsigned count)
     if (!take_flags(&change)) {
         return EXIT_USAGE;
     }
-    if (change.named == 0) {
-        say_error("say what: --delay 5ms, --loss 1%%, ...");
+    if (change.named == 0 && said.transport == NULL) {
+        say_error("say what: --delay 5ms, --loss 1%%, --transport udp, ...");
         say_hint("see: motet help link set");
         return EXIT_USAGE;
+    }
+    if (said.transport != NULL) {
+        const enum exit_code code = set_transport(args);
+        if (code != EXIT_DONE || change.named == 0) {
+            return code;
+        }
     }
     return add(args, "set", &change);
 }
@@ -512,6 +550,8 @@ static const struct flag set_flags[] = {
     TEXT("queue", "SIZE", queue, "what may wait for the rate (256KiB)"),
     SWITCH("blackhole", blackhole, "all is taken and lost"),
     SWITCH("clog", clog, "all is held back, nothing is lost"),
+    TEXT("transport", "WAY", transport,
+         "of small messages, to last: tcp, udp or auto"),
     ENDS,
 };
 
@@ -527,7 +567,8 @@ const struct verb verb_link_set = {
     .run = set_run,
     .summary = "make a link worse; changes only what is named",
     .examples = "  motet link set site1 site2 --delay 5ms --loss 1%\n"
-                "  motet link set site1 '*' --rate 10mbit --one-way --keep\n",
+                "  motet link set site1 '*' --rate 10mbit --one-way --keep\n"
+                "  motet link set site1 site2 --transport udp\n",
     .exits = "0 1 2 3 7 124",
 };
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "ground.h"
+#include "link_way.h"
 #include "relay.h"
 #include "say.h"
 
@@ -116,11 +117,37 @@ const struct launch_actors *up_file_actors(const struct cluster_file *file,
     return actors;
 }
 
+static bool up_file_ways(struct cluster *c, const struct cluster_file *file)
+{
+    for (unsigned i = 0; i < file->links_count; i++) {
+        const struct file_link *l = &file->links[i];
+        if (l->transport != NULL &&
+            link_way_set(c, l->between[0], l->between[1], l->transport) !=
+                EXIT_DONE) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool any_faults(const struct cluster_file *file)
+{
+    for (unsigned i = 0; i < file->links_count; i++) {
+        if (file->links[i].faults != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool up_file_links(struct cluster *c, const struct cluster_file *file)
 {
     struct network n;
 
-    if (file->links_count == 0) {
+    if (!up_file_ways(c, file)) {
+        return false;
+    }
+    if (!any_faults(file)) {
         return true;
     }
     if (relay_need(c, &n) != EXIT_DONE) {
@@ -131,6 +158,9 @@ bool up_file_links(struct cluster *c, const struct cluster_file *file)
         const bool both = l->between_count > 0;
         const char *a = both ? l->between[0] : l->from;
         const char *b = both ? l->between[1] : l->to;
+        if (l->faults == NULL) {
+            continue;
+        }
         if (!network_ask(&n, NULL, "set %s %s %s", a, b, l->faults) ||
             (both && !network_ask(&n, NULL, "set %s %s %s", b, a, l->faults))) {
             return false;

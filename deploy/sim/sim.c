@@ -311,6 +311,7 @@ static void play(struct world *w)
     }
     run_for(w, early ? 1 : 4 * SECOND);
     say_phase(w, 0);
+    w->loaded = true;
     faults_start(w);
     run_for(w, w->for_ns);
 

@@ -37,6 +37,12 @@ enum sim_workload {
     SIM_WORKLOAD_COUNT
 };
 
+/* Which of the first 64 datagrams between the first two sites are lost. */
+struct sim_mask {
+    bool late; /* counted from when the load begins; else from the start */
+    uint64_t lost[2]; /* from the first to the second, and back: a bit each */
+};
+
 struct sim_options {
     enum sim_preset preset;
     enum sim_workload workload;
@@ -48,6 +54,8 @@ struct sim_options {
     const struct scenario *scenario;   /* NULL: sites and faults are drawn */
     const struct chaos_faults *faults; /* NULL: as drawn; else these instead */
     struct chaos_faults *drawn; /* NULL, or gives the faults: chaos_free() */
+
+    const struct sim_mask *mask; /* NULL: none is lost by it */
 
     const struct plugin *plugin; /* runs on each site, instead of the load */
     const char *actor;           /* as it was named, to be told */
@@ -80,6 +88,7 @@ struct sim_report {
     uint64_t packets;
     uint64_t datagrams; /* of paths, and how often those came and went */
     uint64_t paths_up, paths_down;
+    uint32_t masked[2];     /* datagrams that were counted by the mask */
     uint64_t refused_joins; /* a site was told that it may not join */
     uint64_t rebirths;
     uint64_t faults[CHAOS_KIND_COUNT];

@@ -77,6 +77,19 @@ static void fly(struct node *from, struct node *to, const struct site_effect *e,
     world_at(w, &d->arrive, DUE_DATAGRAM, copy->at_ns);
 }
 
+/* Lost by the mask of the run? */
+static bool masked(const struct node *from, const struct node *to)
+{
+    const struct world *w = from->world;
+    const struct sim_mask *m = w->opt->mask;
+    const uint32_t way = from->index;
+    if (m == NULL || from->index + to->index != 1 || (m->late && !w->loaded)) {
+        return false;
+    }
+    const uint32_t at = w->report->masked[way]++;
+    return at < 64 && (m->lost[way] >> at & 1) != 0;
+}
+
 void udp_send_from(struct node *from, const struct site_effect *e)
 {
     struct world *w = from->world;
@@ -86,7 +99,8 @@ void udp_send_from(struct node *from, const struct site_effect *e)
     w->report->datagrams++;
     if (to == NULL || to == from ||
         (port != 0 && port != w->nat[to->index][from->index].port) ||
-        !fits(w, &w->nat[from->index][to->index], e->size)) {
+        !fits(w, &w->nat[from->index][to->index], e->size) ||
+        masked(from, to)) {
         return;
     }
     fate_packet(&w->link[from->index][to->index].fate, w->now_ns, e->size, &v);

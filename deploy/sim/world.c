@@ -359,6 +359,8 @@ static void take_effects(struct node *n)
         case SITE_REBIRTH:
             n->reborn = e->incarnation > 0 ? e->incarnation : 1;
             break;
+        case SITE_DATAGRAMS:
+            break; /* all of them take them */
         case SITE_REFUSED:
             log_line(n, &e->log);
             n->refused = true;

@@ -227,6 +227,7 @@ struct world {
     struct path_aead aead;
     struct list datagrams; /* in flight */
     struct nat nat[NODES_MAX][NODES_MAX];
+    bool loaded; /* the load has begun */
     bool healed; /* all faults are over */
     uint64_t now_ns;
     uint64_t hash;       /* of sites that are no more, and of faults */

@@ -23,7 +23,7 @@ const struct conn *answer_conn(const struct peer *p)
 void fast_offer(struct netmgr *n, const struct conn *c,
                 const struct net_hello *h)
 {
-    if (n->transport == NET_TCP || c->datagram ||
+    if (way_of(n, c->peer) == NET_TCP || c->datagram || c->token == 0 ||
         (h->features & NET_HELLO_PATH) == 0) {
         return;
     }
@@ -131,7 +131,7 @@ static bool better(const struct netmgr *n, const struct peer *p)
 {
     const struct conn *c = p->conns[NET_FAST];
     const uint64_t other = control_rtt(n, p);
-    if (n->transport == NET_UDP) {
+    if (way_of(n, p) == NET_UDP) {
         return true;
     }
     if (c->srtt_ns == 0 || other == 0) {

@@ -238,7 +238,8 @@ void hello_write(const struct netmgr *n, const struct conn *c, bool answer,
             h->features |= NET_HELLO_DEAD;
         }
     }
-    if (c->token != 0 && !c->datagram) {
+    if (c->token != 0 && !c->datagram &&
+        (to == NULL || to->name[0] == '\0' || way_of(n, to) != NET_TCP)) {
         h->features |= NET_HELLO_PATH;
         h->features |= n->chacha ? NET_HELLO_CHACHA : 0;
         h->token = c->token;

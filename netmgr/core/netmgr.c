@@ -269,6 +269,7 @@ static const handler handlers[NET_IN_COUNT] = {
     [NET_IN_ITEM] = move_in_item,
     [NET_IN_CTL] = session_in_ctl,
     [NET_IN_PATH] = fast_in_path,
+    [NET_IN_WAY] = ways_in,
     [NET_IN_VIEW] = in_view,
     [NET_IN_LEAVE] = session_in_leave,
     [NET_IN_FLUSH] = in_flush,
@@ -307,10 +308,10 @@ static void init_tables(struct netmgr *n, uint64_t seed)
 {
     const struct net_limits *l = &n->limits;
     struct map *maps[] = {
-        &n->peer_by_site,    &n->conn_by_id,      &n->sflow_by_key,
-        &n->sflow_by_handle, &n->rflow_by_key,
-        &n->rflow_by_handle, &n->dport_by_ui,     &n->override_by_ui,
-        &n->sport_by_ui,     &n->tport_by_ui,     &n->frozen,
+        &n->peer_by_site,    &n->conn_by_id,     &n->sflow_by_key,
+        &n->sflow_by_handle, &n->rflow_by_key,   &n->rflow_by_handle,
+        &n->dport_by_ui,     &n->override_by_ui, &n->sport_by_ui,
+        &n->tport_by_ui,     &n->frozen,
     };
     for (size_t i = 0; i < ARRAY_LEN(maps); i++) {
         map_init(maps[i], n->mem, seed + i);
@@ -370,6 +371,7 @@ struct netmgr *netmgr_create(const struct netmgr_config *cfg)
     n->effects = mem_alloc(n->mem, EFFECTS_MAX * sizeof(*n->effects));
     n->notes = mem_alloc(n->mem, NOTES_MAX * sizeof(*n->notes));
     if (n->effects == NULL || n->notes == NULL ||
+        !ways_init(n, cfg->ways, cfg->way_count) ||
         !timer_start(n, &n->sweep, TIMER_SWEEP) || !loop_new(n)) {
         netmgr_destroy(n);
         return NULL;

@@ -88,6 +88,14 @@ enum net_transport {
     NET_AUTO /* the one that answers sooner */
 };
 
+enum { NET_WAYS_MAX = 64 }; /* links that have a way of their own */
+
+/* The way of the link with one site. */
+struct net_way {
+    char name[MOTET_NAME_MAX + 1]; /* of that site */
+    enum net_transport way;
+};
+
 struct netmgr_config {
     uint64_t site;
     uint32_t incarnation;
@@ -95,7 +103,9 @@ struct netmgr_config {
     const char *cluster; /* copied */
     const char *address; /* where others reach this site; copied */
     bool insecure;       /* no certificates: never meets a secure site */
-    enum net_transport transport;
+    enum net_transport transport; /* of links that have none of their own */
+    const struct net_way *ways;   /* copied; NET_WAYS_MAX at most */
+    uint32_t way_count;
     bool chacha; /* no hardware for AES: asks for ChaCha20 on paths */
     uint64_t seed;
     struct net_limits limits;
@@ -297,6 +307,8 @@ enum net_in_kind {
                    * frames may be larger now: payload bytes of DATA. It is a
                    * connection of its own from then on: reliable, and in order
                    * for the frames of one handle */
+    NET_IN_WAY,   /* name, way: of the link with that site from now on; the
+                   * session breaks and is resumed where that is needed. LIMIT */
     NET_IN_VIEW,  /* view_sites, view_lowest: for HELLO */
     NET_IN_LEAVE, /* say BYE to all */
     NET_IN_FLUSH, /* end of a turn: emit what is ready */
@@ -329,6 +341,8 @@ struct net_in {
     uint32_t size;                 /* CTL, DRAINED */
     uint32_t view_sites;
     uint64_t view_lowest;
+    const char *name; /* WAY: borrowed */
+    enum net_transport way;
 };
 
 enum net_effect_kind {

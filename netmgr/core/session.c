@@ -202,7 +202,7 @@ enum motet_err net_conn_new(struct netmgr *n, const struct net_in *in,
     c->verified = in->site;
     c->datagram = in->datagram;
     c->up_ns = n->now;
-    if (n->transport != NET_TCP) {
+    if (ways_any(n)) {
         c->token = prng_next(&n->prng);
     }
     text_copy(c->addr, sizeof(c->addr), in->addr == NULL ? "" : in->addr);

@@ -31,6 +31,8 @@ enum {
     CONN_SLOTS = 1 << CONN_SLOT_BITS, /* twice the limit: dials that fail */
 };
 
+enum { LISTEN_BACKLOG = 512 };
+
 enum conn_state {
     CONN_RESOLVING = 1, /* dialled: the name */
     CONN_CONNECTING,    /* dialled: TCP */
@@ -168,5 +170,10 @@ void dial_next(struct conn *c, int err);
 
 /** Drops a reference to the transport; frees it with the last. */
 void transport_unref(struct transport *t);
+
+/** Listens where cfg says, and with `datagrams` opens t->udp at the same
+ * address. @return the socket, or -1 and `why` */
+int transport_listen(struct transport *t, const struct transport_config *cfg,
+                     char *why, size_t why_size);
 
 #endif

@@ -1,20 +1,15 @@
 #include "transport.h"
 
-#include <errno.h>
-#include <netdb.h>
 #include <openssl/err.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "conn.h"
 #include "identity.h"
 
 enum {
-    BACKLOG = 512,
-    PORT_TRIES = 16, /* for one that is free for TCP and UDP */
     TURN_ROUNDS = 4, /* of writing and telling, before the loop polls again */
 };
 
@@ -179,62 +174,6 @@ static void on_connection(uv_stream_t *listener, int status)
     }
 }
 
-/* A listening socket, or -1 and errno. */
-static int listen_at(const struct sockaddr *sa, socklen_t size)
-{
-    const int yes = 1;
-    int fd =
-        socket(sa->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0) {
-        return -1;
-    }
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) != 0 ||
-        bind(fd, sa, size) != 0 || listen(fd, BACKLOG) != 0) {
-        int err = errno;
-        (void)close(fd);
-        errno = err;
-        return -1;
-    }
-    return fd;
-}
-
-static int listen_on(const char *text, char *why, size_t why_size)
-{
-    struct address_name name;
-    struct addrinfo *found = NULL;
-    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
-                                   .ai_flags = AI_NUMERICSERV | AI_PASSIVE};
-    if (!address_split(text, &name, why, why_size)) {
-        return -1;
-    }
-    int err = getaddrinfo(name.host, name.port, &hints, &found);
-    if (err != 0) {
-        (void)snprintf(why, why_size,
-                       "cannot listen on %.100s: %s; is the name right?", text,
-                       gai_strerror(err));
-        return -1;
-    }
-    int fd = listen_at(found->ai_addr, found->ai_addrlen);
-    if (fd < 0) {
-        err = errno;
-        const char *hint =
-            err == EADDRINUSE      ? "; is another site running there?"
-            : err == EADDRNOTAVAIL ? "; it is no address of this machine"
-                                   : "";
-        (void)snprintf(why, why_size, "cannot listen on %.100s: %s%s", text,
-                       uv_strerror(uv_translate_sys_error(err)), hint);
-    }
-    freeaddrinfo(found);
-    return fd;
-}
-
-/* Whether "host:port" leaves the port to the kernel. */
-static bool any_port(const char *text)
-{
-    const size_t size = strlen(text);
-    return size >= 2 && strcmp(text + size - 2, ":0") == 0;
-}
-
 /* -- life ------------------------------------------------------------------ */
 
 static void release(struct transport *t)
@@ -343,59 +282,13 @@ static void enter(struct transport *t, int fd)
     t->prepare.data = t;
     t->check.data = t;
     t->idle.data = t;
-    CHECK(uv_listen(listener, BACKLOG, on_connection) == 0);
+    CHECK(uv_listen(listener, LISTEN_BACKLOG, on_connection) == 0);
     CHECK(uv_prepare_start(&t->prepare, on_prepare) == 0);
     CHECK(uv_check_start(&t->check, on_check) == 0);
     uv_unref((uv_handle_t *)&t->prepare);
     uv_unref((uv_handle_t *)&t->check);
     CHECK(uv_tcp_getsockname(&t->listener, (struct sockaddr *)&sa, &size) == 0);
     address_text((const struct sockaddr *)&sa, t->address);
-}
-
-static void on_datagram(void *ctx, const struct path_addr *from,
-                        const uint8_t *data, size_t size)
-{
-    struct transport *t = ctx;
-    t->events.datagram(t->ctx, from, data, size);
-}
-
-/* A UDP socket at the address of the listener `fd`. */
-static struct udp *open_udp(struct transport *t, int fd, int *err)
-{
-    struct sockaddr_storage sa = {0};
-    socklen_t size = sizeof sa;
-    if (getsockname(fd, (struct sockaddr *)&sa, &size) != 0) {
-        *err = errno;
-        return NULL;
-    }
-    return udp_open(t->loop, (const struct sockaddr *)&sa, size, on_datagram, t,
-                    err);
-}
-
-/* Listens for both. Where any port will do, one that is free for both. */
-static int listen_both(struct transport *t, const struct transport_config *cfg,
-                       char *why, size_t why_size)
-{
-    int err = 0;
-    for (unsigned tries = 0; tries < PORT_TRIES; tries++) {
-        const int fd = listen_on(cfg->listen, why, why_size);
-        if (fd < 0 || !cfg->datagrams) {
-            return fd;
-        }
-        t->udp = open_udp(t, fd, &err);
-        if (t->udp != NULL) {
-            return fd;
-        }
-        (void)close(fd);
-        if (err != EADDRINUSE || !any_port(cfg->listen)) {
-            break;
-        }
-    }
-    (void)snprintf(why, why_size,
-                   "cannot take datagrams on %.100s: %s; free the UDP port, "
-                   "or say transport tcp",
-                   cfg->listen, uv_strerror(uv_translate_sys_error(err)));
-    return -1;
 }
 
 struct transport *transport_open_limited(const struct transport_config *cfg,
@@ -408,7 +301,7 @@ struct transport *transport_open_limited(const struct transport_config *cfg,
     if (t == NULL) {
         return NULL;
     }
-    int fd = listen_both(t, cfg, why, why_size);
+    int fd = transport_listen(t, cfg, why, why_size);
     if (fd < 0) {
         release(t);
         return NULL;

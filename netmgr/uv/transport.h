@@ -119,6 +119,11 @@ MUST_USE bool transport_secret(struct transport *t, uint64_t conn,
 MUST_USE bool transport_udp_addr(struct transport *t, uint64_t conn,
                                  struct path_addr *addr);
 
+/** As if it had been opened with `datagrams`; twice is fine.
+ * @return false and `why`: the UDP port is taken */
+MUST_USE bool transport_take_datagrams(struct transport *t, char *why,
+                                       size_t why_size);
+
 /** Queues a datagram (copied) until the end of the turn; best effort. */
 void transport_datagram(struct transport *t, const struct path_addr *to,
                         const uint8_t *data, size_t size);

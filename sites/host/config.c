@@ -40,6 +40,8 @@ static const struct key {
      "folder where actors leave their states when the site leaves"},
     {"transport", TEXT, offsetof(struct config, transport),
      "way of small messages: tcp (default), udp, or auto"},
+    {"transport-to", LIST, offsetof(struct config, transport_to),
+     "likewise to one site: NAME tcp, udp or auto; may be repeated"},
     {"join", LIST, offsetof(struct config, join),
      "address of a member to join through; may be repeated"},
     {"actor", LIST, offsetof(struct config, actor),
@@ -261,6 +263,38 @@ static bool parse_transport(const char *text, enum net_transport *code)
     return false;
 }
 
+/* "site2 udp" */
+static bool parse_ways(struct config *c, char *why)
+{
+    c->way_count = 0;
+    for (uint32_t i = 0; i < c->transport_to.count; i++) {
+        const char *text = c->transport_to.items[i];
+        const size_t name = strcspn(text, " ");
+        const char *word = text + name + strspn(text + name, " ");
+        struct net_way *w = &c->ways[c->way_count++];
+        if (name > MOTET_NAME_MAX || !parse_transport(word, &w->way)) {
+            snprintf(why, CONFIG_WHY_MAX,
+                     "transport-to: say a site and tcp, udp or auto, not "
+                     "\"%.64s\"",
+                     text);
+            return false;
+        }
+        memcpy(w->name, text, name);
+        w->name[name] = '\0';
+    }
+    return true;
+}
+
+bool config_datagrams(const struct config *c)
+{
+    for (uint32_t i = 0; i < c->way_count; i++) {
+        if (c->ways[i].way != NET_TCP) {
+            return true;
+        }
+    }
+    return c->transport_code != NET_TCP;
+}
+
 bool config_check(struct config *c, char *why)
 {
     enum { MEMORY_MIN = 16 << 20 };
@@ -303,6 +337,9 @@ bool config_check(struct config *c, char *why)
         snprintf(why, CONFIG_WHY_MAX,
                  "transport: say tcp, udp or auto, not \"%.64s\"",
                  c->transport);
+        return false;
+    }
+    if (!parse_ways(c, why)) {
         return false;
     }
     if (!parse_size(c->memory, &c->memory_bytes) ||

@@ -33,16 +33,19 @@ struct config {
     char *ca;
     char *cert;
     char *key;
-    char *log;                /* "text", "json" or "none" */
-    char *memory;             /* "256MiB" */
-    char *dump;               /* NULL: states are not dumped */
-    char *transport;          /* "tcp", "udp" or "auto" */
-    struct config_list join;  /* addresses of members */
-    struct config_list actor; /* "kind" or "kind:arguments" */
+    char *log;                       /* "text", "json" or "none" */
+    char *memory;                    /* "256MiB" */
+    char *dump;                      /* NULL: states are not dumped */
+    char *transport;                 /* "tcp", "udp" or "auto" */
+    struct config_list transport_to; /* "site2 udp" */
+    struct config_list join;         /* addresses of members */
+    struct config_list actor;        /* "kind" or "kind:arguments" */
     struct config_list allow; /* uids that may attach beside ours and root */
     bool insecure;
     uint64_t memory_bytes;
     enum net_transport transport_code;
+    struct net_way ways[CONFIG_LIST_MAX]; /* of transport_to */
+    uint32_t way_count;
     bool managed; /* a service manager is told how it is; no key */
 };
 
@@ -64,6 +67,9 @@ MUST_USE bool config_set(struct config *c, const char *key, const char *value,
 
 /** Fills in defaults and says what is missing. @return false and `why` */
 MUST_USE bool config_check(struct config *c, char *why);
+
+/** Whether any link may go over datagrams. */
+bool config_datagrams(const struct config *c);
 
 /** The keys with a line of help each, for --help; NULL past the last. */
 const char *config_key(size_t i, const char **help, bool *is_switch);

@@ -103,6 +103,15 @@ static bool dial_is_ours(const struct host *h, uint64_t dial)
     return dial >> DIAL_BITS == dial_mark(h) >> DIAL_BITS;
 }
 
+static void take_datagrams(struct host *h)
+{
+    char why[CONFIG_WHY_MAX];
+
+    if (!transport_take_datagrams(h->transport, why, sizeof why)) {
+        log_line(&h->log, LOG_WARN, "%s", why);
+    }
+}
+
 static void on_effect(struct host *h, const struct site_effect *e)
 {
     switch (e->kind) {
@@ -130,6 +139,9 @@ static void on_effect(struct host *h, const struct site_effect *e)
         break;
     case SITE_LEAVE:
         host_stop(h);
+        break;
+    case SITE_DATAGRAMS:
+        take_datagrams(h);
         break;
     case SITE_REFUSED:
         on_refused(h, &e->log);
@@ -198,6 +210,8 @@ static bool be_born(struct host *h)
     c.actor_kind = kind_of;
     c.actor_ctx = h;
     c.transport = h->cfg->transport_code;
+    c.ways = h->cfg->ways;
+    c.way_count = h->cfg->way_count;
     c.aead = h->aead;
     c.chacha = !cipher_aes_is_fast();
     h->lives++;
@@ -516,7 +530,7 @@ static bool open_transport(struct host *h, char *why)
         .listen = h->cfg->listen,
         .cluster = h->cfg->cluster,
         .insecure = h->cfg->insecure,
-        .datagrams = h->cfg->transport_code != NET_TCP,
+        .datagrams = config_datagrams(h->cfg),
         .ca_file = h->cfg->ca,
         .cert_file = h->cfg->cert,
         .key_file = h->cfg->key,

@@ -328,6 +328,9 @@ static bool answer(struct site *s, const struct motet_view *v,
     case MOTET__CONTROL_REQUEST__OP__ACTORS:
         control_actors(s, q, p);
         break;
+    case MOTET__CONTROL_REQUEST__OP__WAY:
+        control_way(s, v, q, p);
+        break;
     case _MOTET__CONTROL_REQUEST__OP_IS_INT_SIZE:
     default:
         SET(&p->reply, err, MOTET_E_INVALID);

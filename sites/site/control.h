@@ -75,6 +75,8 @@ void control_moves(struct site *s, struct page *p);
 void control_adopt(struct site *s, const request_t *q, struct page *p);
 void control_where(struct site *s, const request_t *q, struct page *p);
 void control_actors(struct site *s, const request_t *q, struct page *p);
+void control_way(struct site *s, const struct motet_view *v, const request_t *q,
+                 struct page *p);
 void control_leave(struct site *s, const struct motet_view *v, struct page *p);
 
 #endif

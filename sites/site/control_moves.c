@@ -352,3 +352,16 @@ void control_leave(struct site *s, const struct motet_view *v, struct page *p)
     }
     SET(&p->reply, err, (uint32_t)err);
 }
+
+void control_way(struct site *s, const struct motet_view *v, const request_t *q,
+                 struct page *p)
+{
+    enum motet_err err = MOTET_E_PERMISSION;
+
+    if (is_operator(s, v)) {
+        err = q->name == NULL || !q->has_way || q->way > NET_AUTO
+                  ? MOTET_E_INVALID
+                  : site_way(s, q->name, (enum net_transport)q->way);
+    }
+    SET(&p->reply, err, (uint32_t)err);
+}

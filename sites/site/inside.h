@@ -226,6 +226,12 @@ void conn_taken(struct site *s);
 /** @return false at the memory cap */
 MUST_USE bool paths_init(struct site *s);
 void paths_fini(struct site *s);
+/** There may be paths from now on. @return false at the memory cap */
+MUST_USE bool paths_want(struct site *s);
+/** The way of the link with the site of that name. @return LIMIT, NO_MEMORY;
+ * INVALID: no name, or there can be no paths here */
+MUST_USE enum motet_err site_way(struct site *s, const char *name,
+                                 enum net_transport way);
 /** NET_PATH: from now on a path belongs to that connection. */
 void paths_offer(struct site *s, const struct net_effect *e);
 /** Its CONTROL connection is going. */

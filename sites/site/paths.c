@@ -29,12 +29,47 @@ bool paths_init(struct site *s)
     map_init(&s->way_by_id, &s->own, s->cfg.seed);
     deadlines_init(&s->way_timers, &s->own);
     s->next_fast = FAST_IDS;
-    if (s->cfg.aead == NULL || s->cfg.transport == NET_TCP) {
+    bool any = s->cfg.transport != NET_TCP;
+    for (uint32_t i = 0; i < s->cfg.way_count; i++) {
+        any = any || s->cfg.ways[i].way != NET_TCP;
+    }
+    return !any || s->cfg.aead == NULL || paths_want(s);
+}
+
+bool paths_want(struct site *s)
+{
+    if (s->plain != NULL) {
         return true;
     }
     s->plain = mem_alloc(&s->mem, PATH_DATAGRAM_MAX);
     s->packet = mem_alloc(&s->mem, PATH_DATAGRAM_MAX);
-    return s->plain != NULL && s->packet != NULL;
+    if (s->plain == NULL || s->packet == NULL) {
+        mem_free(&s->mem, s->plain, s->plain == NULL ? 0 : PATH_DATAGRAM_MAX);
+        mem_free(&s->mem, s->packet, s->packet == NULL ? 0 : PATH_DATAGRAM_MAX);
+        s->plain = NULL;
+        s->packet = NULL;
+    }
+    return s->plain != NULL;
+}
+
+enum motet_err site_way(struct site *s, const char *name,
+                        enum net_transport way)
+{
+    if (way != NET_TCP && s->cfg.aead == NULL) {
+        return MOTET_E_INVALID;
+    }
+    if (way != NET_TCP && !paths_want(s)) {
+        return MOTET_E_NO_MEMORY;
+    }
+    if (way != NET_TCP) {
+        site_note(s, SITE_DATAGRAMS, NULL, NULL, NULL);
+    }
+    struct net_in in = {
+        .kind = NET_IN_WAY, .now_ns = s->now_ns, .name = name, .way = way};
+    const enum motet_err err = netmgr_step(s->netmgr, &in);
+    s->flush = true;
+    site_settle(s);
+    return err;
 }
 
 static void way_free(struct site *s, struct way *w)

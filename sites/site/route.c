@@ -442,11 +442,10 @@ static void on_nuc(struct site *s, const struct nuc_effect *e)
         on_to_net(s, e);
         break;
     case NUC_NET_CANCEL:
-        site_net(s,
-                 &(struct net_in){.kind = NET_IN_CANCEL,
-                                  .ticket = e->ticket,
-                                  .src = e->src,
-                                  .dst = e->dst});
+        site_net(s, &(struct net_in){.kind = NET_IN_CANCEL,
+                                     .ticket = e->ticket,
+                                     .src = e->src,
+                                     .dst = e->dst});
         break;
     case NUC_NET_ROOM:
         site_net(s, &(struct net_in){.kind = NET_IN_ROOM, .dst = e->port});

@@ -68,6 +68,8 @@ static bool create_netmgr(struct site *s)
         .address = s->cfg.address,
         .insecure = s->cfg.insecure,
         .transport = s->cfg.aead != NULL ? s->cfg.transport : NET_TCP,
+        .ways = s->cfg.ways,
+        .way_count = s->cfg.aead != NULL ? s->cfg.way_count : 0,
         .chacha = s->cfg.chacha,
         .seed = prng_next(&s->prng),
         .limits = s->cfg.net,

@@ -30,7 +30,9 @@ struct site_config {
     const char *address; /* where others reach this site: "host:port" */
     const char *version; /* of the program, for status */
     bool insecure;
-    enum net_transport transport;
+    enum net_transport transport; /* of links that have none of their own */
+    const struct net_way *ways;   /* those that have; copied */
+    uint32_t way_count;
     const struct path_aead *aead; /* of paths, borrowed for life; NULL: none,
                                    * and transport is TCP */
     bool chacha;                  /* as in netmgr_config */
@@ -102,8 +104,9 @@ enum site_effect_kind {
                     * site, persist at least `incarnation`, create it anew */
     SITE_LEAVE,    /* asked for by its control port: the host ends it in good
                     * order */
-    SITE_REFUSED,  /* log: this site may not join: TWIN, NAME_TAKEN, VERSION,
-                    * AUTH. The host decides whether to give up */
+    SITE_DATAGRAMS, /* from now on a link may go over datagrams */
+    SITE_REFUSED,   /* log: this site may not join: TWIN, NAME_TAKEN, VERSION,
+                     * AUTH. The host decides whether to give up */
 };
 
 enum site_log_kind {

@@ -1,3 +1,6 @@
+#include <stdio.h>
+#include <string.h>
+
 #include "netmgr/core/netmgr.h"
 #include "netmgr_one.h"
 
@@ -92,6 +95,81 @@ Test(netmgr_fast, is_offered_only_where_both_take_one)
         }
         one_free(&o);
     }
+}
+
+static enum motet_err way(struct one *o, const char *name,
+                          enum net_transport to)
+{
+    return one_step(
+        o, (struct net_in){.kind = NET_IN_WAY, .name = name, .way = to});
+}
+
+Test(netmgr_fast, a_way_that_cannot_be)
+{
+    struct one o;
+    char name[MOTET_NAME_MAX + 2];
+    begin(&o, NET_TCP);
+    memset(name, 'x', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    cr_assert_eq(way(&o, NULL, NET_UDP), MOTET_E_INVALID);
+    cr_assert_eq(way(&o, "", NET_UDP), MOTET_E_INVALID);
+    cr_assert_eq(way(&o, name, NET_UDP), MOTET_E_INVALID);
+    cr_assert_eq(way(&o, "b", (enum net_transport)3), MOTET_E_INVALID);
+    for (int i = 0; i < NET_WAYS_MAX; i++) {
+        snprintf(name, sizeof name, "s%d", i);
+        cr_assert_eq(way(&o, name, NET_UDP), MOTET_OK);
+    }
+    cr_assert_eq(way(&o, "one-more", NET_UDP), MOTET_E_LIMIT);
+    cr_assert_eq(way(&o, "s0", NET_TCP), MOTET_OK, "it has one already");
+    one_free(&o);
+}
+
+Test(netmgr_fast, a_link_has_a_way_of_its_own)
+{
+    const struct {
+        enum net_transport all, one;
+        bool offered;
+    } cases[] = {
+        {NET_TCP, NET_UDP, true},
+        {NET_TCP, NET_AUTO, true},
+        {NET_UDP, NET_TCP, false},
+        {NET_UDP, NET_AUTO, true},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct one o;
+        struct net_hello h = one_hello();
+        struct net_way w = {.way = cases[i].one};
+        memcpy(w.name, h.name, sizeof w.name);
+        one_init(&o);
+        struct netmgr_config cfg = one_config(&o);
+        cfg.transport = cases[i].all;
+        cfg.ways = &w;
+        cfg.way_count = 1;
+        one_create(&o, &cfg);
+        session(&o, NET_HELLO_PATH);
+        cr_assert_eq(one_effect(&o, NET_PATH, 0) != NULL, cases[i].offered,
+                     "case %zu", i);
+        const struct one_effect hello = frame(&o, NET_HELLO);
+        cr_assert_eq((hello.hello.features & NET_HELLO_PATH) != 0,
+                     cases[i].offered, "the other side need not try");
+        one_free(&o);
+    }
+}
+
+Test(netmgr_fast, a_session_is_renewed_only_if_its_path_comes_or_goes)
+{
+    struct one o;
+    const struct net_hello h = one_hello();
+    up(&o, NET_UDP);
+    cr_assert_eq(way(&o, h.name, NET_AUTO), MOTET_OK);
+    cr_assert_eq(way(&o, "else", NET_TCP), MOTET_OK);
+    cr_assert(one_effect(&o, NET_CLOSE, 0) == NULL);
+    cr_assert_eq(way(&o, h.name, NET_TCP), MOTET_OK);
+    const struct one_effect *fast = one_effect(&o, NET_CLOSE, 0);
+    const struct one_effect *control = one_effect(&o, NET_CLOSE, 1);
+    cr_assert(fast != NULL && control != NULL);
+    cr_assert_eq(fast->e.conn + control->e.conn, FAST + CONTROL);
+    one_free(&o);
 }
 
 Test(netmgr_fast, no_path_without_its_session)

@@ -62,9 +62,15 @@ static void random_cancel(struct world *w)
         return;
     }
     uint32_t id = w->tickets - back;
+    if (w->ticket[id].flow % 2 != 0) {
+        return; /* what returns cannot be cancelled */
+    }
     uint32_t from = w->ticket[id].flow / (W_SITES * W_PORTS * 2);
     (void)!w_step(w, (int)from / W_PORTS,
-                  (struct net_in){.kind = NET_IN_CANCEL, .ticket = id});
+                  (struct net_in){.kind = NET_IN_CANCEL,
+                                  .ticket = id,
+                                  .src = w->ticket[id].src,
+                                  .dst = w->ticket[id].dst});
     if (!w->ticket[id].done) {
         w_broken(w, "a cancelled message without an outcome", id);
     }

@@ -56,6 +56,7 @@ struct w_ticket {
     uint32_t size;
     bool sent, done;
     enum motet_err err;
+    struct motet_ui src, dst;
 };
 
 struct w_port {
@@ -581,6 +582,8 @@ static inline enum motet_err w_send(struct world *w, struct w_send a)
     };
     w->tickets++;
     w->ticket[id] = (struct w_ticket){.flow = flow,
+                                      .src = in.src,
+                                      .dst = in.dst,
                                       .number = ++w->numbers[flow],
                                       .size = a.size,
                                       .sent = true};

@@ -1,0 +1,18 @@
+#ifndef TOOLS_LINK_WAY_H
+#define TOOLS_LINK_WAY_H
+
+#include "cluster.h"
+
+/* The way that small messages take on a link: tcp, udp or auto. It lasts: both
+ * sites have it in their configuration, too. */
+
+/** Whether there is such a word; if not, it is told. */
+MUST_USE bool link_way_ok(const char *way);
+
+/** Sets it for the links of those sites with those, both ways, now and for
+ * their next starts. "site1", "site1,site2" or "*": known names.
+ * @return EXIT_DONE; else it is told */
+enum exit_code link_way_set(struct cluster *c, const char *from, const char *to,
+                            const char *way);
+
+#endif
