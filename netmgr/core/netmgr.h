@@ -97,6 +97,8 @@ struct netmgr_config {
     bool insecure;       /* no certificates: never meets a secure site */
     enum net_transport transport;
     bool chacha; /* no hardware for AES: asks for ChaCha20 on paths */
+    bool past_open; /* where ports of earlier lives of this site live is not
+                     * known yet: NET_IN_DEAD says when those lives are over */
     uint64_t seed;
     struct net_limits limits;
     struct mem *mem;     /* borrowed for life */

@@ -49,6 +49,8 @@ struct nucleus_config {
     uint64_t site;
     uint32_t incarnation;
     uint64_t secret[2]; /* keys of capabilities are a PRF of this */
+    bool past_open; /* where ports of earlier lives of this site live is not
+                     * known yet: NUC_SITE says when those lives are over */
     struct nucleus_limits limits;
     struct mem *mem;     /* borrowed for life */
     struct trace *trace; /* borrowed for life */
