@@ -372,7 +372,8 @@ struct netmgr *netmgr_create(const struct netmgr_config *cfg)
     n->notes = mem_alloc(n->mem, NOTES_MAX * sizeof(*n->notes));
     if (n->effects == NULL || n->notes == NULL ||
         !ways_init(n, cfg->ways, cfg->way_count) ||
-        !timer_start(n, &n->sweep, TIMER_SWEEP) || !loop_new(n)) {
+        !timer_start(n, &n->sweep, TIMER_SWEEP) ||
+        !loop_new(n, cfg->past_open)) {
         netmgr_destroy(n);
         return NULL;
     }

@@ -109,6 +109,7 @@ static void on_offer(struct site *s, const struct net_effect *e)
     in->place = e->place;
     in->about = e->about;
     in->msg = e->msg;
+    in->in = e->owned;
     enum motet_err err = nucleus_step(s->nucleus, in, out);
 
     if (err != MOTET_OK) {
