@@ -157,6 +157,8 @@ static bool make_cluster(struct hosting *h)
             return false;
         }
         site->ground = ground_find(h->run->ground->sites);
+        (void)snprintf(site->transport, sizeof site->transport, "%s",
+                       h->run->scenario->transport);
     }
     if (!launch_folders(c) || !network_seed(c, h->run->seed) ||
         !launch_prepare(c) || !launch_certificates(c) ||

@@ -23,6 +23,7 @@ static struct chaos_options {
     const char *seed;
     const char *nemesis;
     const char *actor;
+    const char *transport;
     uint64_t for_ns;
     uint64_t sites;
     uint64_t port;
@@ -174,6 +175,14 @@ static bool read_scenario(struct scenario *s, char **args, unsigned count)
             return false;
         }
         s->for_ns = chosen.for_ns;
+    }
+    if (chosen.transport != NULL && scenario_transport(chosen.transport) < 0) {
+        say_error("--transport: say tcp, udp or auto");
+        return false;
+    }
+    if (chosen.transport != NULL) {
+        (void)snprintf(s->transport, sizeof s->transport, "%s",
+                       chosen.transport);
     }
     if (chosen.actor != NULL) {
         (void)snprintf(s->actor, sizeof s->actor, "%s", chosen.actor);
@@ -332,6 +341,9 @@ static const struct flag run_flags[] = {
      "without a scenario: how many (3)"},
     {"actor", 0, "FILE.so", FLAG_TEXT, offsetof(struct chaos_options, actor),
      "an actor of your own instead of the load; FILE.so:ARGS"},
+    {"transport", 0, "WAY", FLAG_TEXT,
+     offsetof(struct chaos_options, transport),
+     "of small messages: tcp, udp or auto; as the scenario says, or tcp"},
     {"port", 'p', "PORT", FLAG_COUNT, offsetof(struct chaos_options, port),
      "on host: first TCP port to try (7117)"},
     {NULL, 0, NULL, FLAG_SWITCH, 0, NULL},

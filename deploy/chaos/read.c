@@ -275,6 +275,18 @@ static void on_nemesis(struct reader *r, yaml_node_t *node, void *into)
     }
 }
 
+static void on_transport(struct reader *r, yaml_node_t *node, void *into)
+{
+    const char *word = read_word(r, node, "transport");
+    (void)into;
+    if (word != NULL && scenario_transport(word) < 0) {
+        read_fail(r, node, "transport: no \"%.60s\"; there are tcp udp auto",
+                  word);
+    } else if (word != NULL) {
+        (void)snprintf(r->to->transport, sizeof r->to->transport, "%s", word);
+    }
+}
+
 static void on_network(struct reader *r, yaml_node_t *node, void *into)
 {
     const char *word = read_word(r, node, "network");
@@ -337,6 +349,7 @@ static const struct key top_keys[] = {
     {"sites", TYPE_COUNT, TOP(sites), 2, CHAOS_SITES_MAX, NULL},
     {"for", TYPE_TIME, TOP(for_ns), 1000000000, 86400000000000, NULL},
     {"network", TYPE_OTHER, 0, 0, 0, 0, on_network},
+    {"transport", TYPE_OTHER, 0, 0, 0, 0, on_transport},
     {"workload", TYPE_OTHER, 0, 0, 0, 0, on_workload},
     {"actor", TYPE_TEXT, TOP(actor), 0, 0, NULL},
     {"nemesis", TYPE_OTHER, 0, 0, 0, 0, on_nemesis},

@@ -13,6 +13,18 @@ static const char *const networks[NETWORK_COUNT] = {
     [NETWORK_TIGHT] = "tight",
 };
 
+int scenario_transport(const char *word)
+{
+    static const char *const words[] = {"tcp", "udp", "auto"};
+
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (strcmp(word, words[i]) == 0) {
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
 const char *scenario_network_name(enum scenario_network network)
 {
     return (size_t)network < NETWORK_COUNT ? networks[network] : NULL;
@@ -24,6 +36,7 @@ void scenario_init(struct scenario *s)
         .sites = 3,
         .for_ns = 20000000000,
         .network = NETWORK_CALM,
+        .transport = "tcp",
     };
 }
 
@@ -163,6 +176,9 @@ void scenario_write(FILE *out, const struct scenario *s,
     }
     (void)fprintf(out, "sites: %" PRIu32 "\nfor: %" PRIu64 "ns\nnetwork: %s\n",
                   s->sites, s->for_ns, networks[s->network]);
+    if (strcmp(s->transport, "tcp") != 0) {
+        (void)fprintf(out, "transport: %s\n", s->transport);
+    }
     if (s->actors > 0 || s->rate > 0) {
         (void)fprintf(out,
                       "workload: {actors: %" PRIu32 ", rate: %" PRIu64 "/s}\n",

@@ -13,6 +13,7 @@
  *   sites: 3                  # 2 to 32: site1, site2, ...
  *   for: 20s                  # faults and load
  *   network: calm             # of the simulator: calm lossy deaths swarm tight
+ *   transport: udp            # of small messages: tcp udp auto
  *   workload: {actors: 2, rate: 40/s}      # on each site
  *   actor: ./my-actor.so:arguments         # instead of the workload
  *   nemesis: [kill, cut]      # these besides, at random
@@ -60,6 +61,7 @@ struct scenario {
     uint32_t sites;
     uint64_t for_ns;
     enum scenario_network network;
+    char transport[8]; /* "tcp", "udp", "auto" */
     uint32_t actors; /* on a site; 0 = drawn, or 1 */
     uint64_t rate;   /* operations of a site a second; 0 = drawn, or 25 */
     char actor[SCENARIO_TEXT_MAX]; /* of the user's; "" = the workload */
@@ -93,6 +95,9 @@ void scenario_faults(const struct scenario *s, uint64_t seed,
 /** Writes it, with these faults for its own. */
 void scenario_write(FILE *out, const struct scenario *s,
                     const struct chaos_faults *list);
+
+/** 0, 1, 2 for "tcp", "udp", "auto", as enum net_transport; -1: no such word. */
+int scenario_transport(const char *word);
 
 /** "calm" and so on; NULL outside the list. */
 const char *scenario_network_name(enum scenario_network network);

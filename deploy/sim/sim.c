@@ -51,6 +51,10 @@ void sim_of_scenario(const struct scenario *s, struct sim_options *opt)
     opt->preset = (enum sim_preset)s->network;
     opt->sites = s->sites;
     opt->for_ns = s->for_ns;
+    const int transport = scenario_transport(s->transport);
+    if (transport > 0) { /* else as the options have it */
+        opt->transport = (enum net_transport)transport;
+    }
 }
 
 static void init_node(struct world *w, uint32_t i)

@@ -106,7 +106,7 @@ struct netmgr_config {
     enum net_transport transport; /* of links that have none of their own */
     const struct net_way *ways;   /* copied; NET_WAYS_MAX at most */
     uint32_t way_count;
-    bool chacha; /* no hardware for AES: asks for ChaCha20 on paths */
+    bool chacha;    /* no hardware for AES: asks for ChaCha20 on paths */
     bool past_open; /* where ports of earlier lives of this site live is not
                      * known yet: NET_IN_DEAD says when those lives are over */
     uint64_t seed;

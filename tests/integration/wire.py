@@ -86,10 +86,10 @@ class Wire:
         return ["nsenter", "-t", str(self.holders[side].pid), "-n",
                 *[str(a) for a in args]]
 
-    def use_loss_based_tcp(self):
-        """CUBIC or, if that may not be set, Reno: what most kernels use.
-        Returns its name, or None if neither may be set."""
-        for name in ("cubic", "reno"):
+    def use_tcp(self, *names):
+        """The first of these congestion controls that may be set.
+        Returns its name, or None."""
+        for name in names:
             done = [subprocess.run(
                 self.command(side, "sysctl", "-qw",
                              f"net.ipv4.tcp_congestion_control={name}"),
