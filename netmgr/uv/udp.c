@@ -41,6 +41,16 @@ struct udp {
     unsigned message_count;
     size_t out_size;
     struct message messages[BATCH];
+    /* For the kernel: here and not on the stack, for they are large. */
+    struct mmsghdr out_all[BATCH];
+    struct iovec out_pieces[BATCH];
+    struct sockaddr_storage out_to[BATCH];
+    _Alignas(struct cmsghdr) uint8_t
+        out_control[BATCH][CMSG_SPACE(sizeof(uint16_t))];
+    struct mmsghdr in_all[IN_MESSAGES];
+    struct iovec in_pieces[IN_MESSAGES];
+    struct sockaddr_storage in_from[IN_MESSAGES];
+    _Alignas(struct cmsghdr) uint8_t in_control[IN_MESSAGES][CONTROL_BYTES];
     uint8_t out[OUT_BYTES];
     uint8_t in[IN_MESSAGES][IN_BYTES];
 };
@@ -131,31 +141,32 @@ static void send_failed(struct udp *u, const struct message *m, int err)
     u->counts.dropped_out += m->count;
 }
 
+static void prepare(struct udp *u, unsigned i)
+{
+    const struct message *m = &u->messages[i];
+    struct msghdr *h = &u->out_all[i].msg_hdr;
+    u->out_pieces[i] = (struct iovec){u->out + m->at, m->size};
+    *h = (struct msghdr){
+        .msg_iov = &u->out_pieces[i],
+        .msg_iovlen = 1,
+        .msg_name = &u->out_to[i],
+        .msg_namelen = address_for(u, &m->to, &u->out_to[i]),
+    };
+    if (m->count > 1) {
+        set_segment(h, u->out_control[i], m->segment);
+    }
+}
+
 void udp_flush(struct udp *u)
 {
-    struct mmsghdr all[BATCH];
-    struct iovec pieces[BATCH];
-    struct sockaddr_storage to[BATCH];
-    _Alignas(struct cmsghdr)
-        uint8_t control[BATCH][CMSG_SPACE(sizeof(uint16_t))];
     const unsigned count = u->message_count;
-    memset(all, 0, count * sizeof all[0]);
-    memset(control, 0, count * sizeof control[0]);
     for (unsigned i = 0; i < count; i++) {
-        const struct message *m = &u->messages[i];
-        struct msghdr *h = &all[i].msg_hdr;
-        pieces[i] = (struct iovec){u->out + m->at, m->size};
-        h->msg_iov = &pieces[i];
-        h->msg_iovlen = 1;
-        h->msg_name = &to[i];
-        h->msg_namelen = address_for(u, &m->to, &to[i]);
-        if (m->count > 1) {
-            set_segment(h, control[i], m->segment);
-        }
+        prepare(u, i);
     }
     for (unsigned at = 0; at < count;) {
         u->counts.sends++;
-        const int sent = sendmmsg(u->fd, all + at, count - at, MSG_DONTWAIT);
+        const int sent =
+            sendmmsg(u->fd, u->out_all + at, count - at, MSG_DONTWAIT);
         if (sent > 0) {
             at += (unsigned)sent;
             continue;
@@ -252,27 +263,25 @@ static void give(struct udp *u, const struct path_addr *from,
 /* @return whether there may be more */
 static bool read_some(struct udp *u)
 {
-    struct mmsghdr all[IN_MESSAGES] = {0};
-    struct iovec pieces[IN_MESSAGES];
-    struct sockaddr_storage from[IN_MESSAGES];
-    _Alignas(struct cmsghdr) uint8_t control[IN_MESSAGES][CONTROL_BYTES];
     for (unsigned i = 0; i < IN_MESSAGES; i++) {
-        struct msghdr *h = &all[i].msg_hdr;
-        pieces[i] = (struct iovec){u->in[i], IN_BYTES};
-        h->msg_iov = &pieces[i];
-        h->msg_iovlen = 1;
-        h->msg_name = &from[i];
-        h->msg_namelen = sizeof from[i];
-        h->msg_control = control[i];
-        h->msg_controllen = CONTROL_BYTES;
+        u->in_pieces[i] = (struct iovec){u->in[i], IN_BYTES};
+        u->in_all[i].msg_hdr = (struct msghdr){
+            .msg_iov = &u->in_pieces[i],
+            .msg_iovlen = 1,
+            .msg_name = &u->in_from[i],
+            .msg_namelen = sizeof u->in_from[i],
+            .msg_control = u->in_control[i],
+            .msg_controllen = CONTROL_BYTES,
+        };
     }
     u->counts.receives++;
-    const int came = recvmmsg(u->fd, all, IN_MESSAGES, MSG_DONTWAIT, NULL);
+    const int came =
+        recvmmsg(u->fd, u->in_all, IN_MESSAGES, MSG_DONTWAIT, NULL);
     for (int i = 0; i < came && !u->closing; i++) {
         struct path_addr addr;
-        const struct notes n = read_control(u, &all[i].msg_hdr);
-        if (udp_addr((const struct sockaddr *)&from[i], &addr)) {
-            give(u, &addr, u->in[i], all[i].msg_len, n.segment);
+        const struct notes n = read_control(u, &u->in_all[i].msg_hdr);
+        if (udp_addr((const struct sockaddr *)&u->in_from[i], &addr)) {
+            give(u, &addr, u->in[i], u->in_all[i].msg_len, n.segment);
         }
     }
     return came == IN_MESSAGES;

@@ -51,7 +51,8 @@ struct host {
     struct trace_record *ring;
     struct path_aead *aead;
     uint64_t site_id;
-    uint64_t due_ns; /* of the timer */
+    uint64_t due_ns;   /* of what is next */
+    uint64_t armed_ns; /* of the timer; 0 = it is not */
     uint64_t watchdog_at_ms;
     uint32_t least; /* incarnation to be reborn with */
     uint32_t lives; /* from 1 */
@@ -248,7 +249,8 @@ static void be_reborn(struct host *h)
 
 static void on_timer(uv_timer_t *t)
 {
-    (void)t; /* it only ends the sleep: on_turn() does the work */
+    struct host *h = t->data;
+    h->armed_ns = 0; /* it only ends the sleep: on_turn() does the work */
 }
 
 static void on_idle(uv_idle_t *i)
@@ -268,8 +270,13 @@ static void arm(struct host *h, uint64_t now_ns)
     uv_idle_stop(&h->busy);
     if (at == DEADLINE_NEVER) {
         uv_timer_stop(&h->timer);
+        h->armed_ns = 0;
         return;
     }
+    if (h->armed_ns > now_ns && h->armed_ns <= at) {
+        return; /* it comes early, and is armed again then */
+    }
+    h->armed_ns = at;
     uint64_t ms = (at - now_ns + 999999) / 1000000;
     uv_update_time(&h->loop);
     uv_timer_start(&h->timer, on_timer, ms, 0);
@@ -516,6 +523,7 @@ static void open_handles(struct host *h)
     CHECK(uv_timer_init(&h->loop, &h->leaving) == 0);
     CHECK(uv_async_init(&h->loop, &h->stop, on_stop) == 0);
     h->turn.data = h;
+    h->timer.data = h;
     h->status.data = h;
     h->leaving.data = h;
     h->stop.data = h;
