@@ -27,60 +27,10 @@ static struct link_flags {
     uint64_t for_ns;
 } said = {.for_ns = FOR_DEFAULT_NS};
 
-/* ---- which sites -----------------------------------------------------------
- */
-
-/* "site1", "site1,site2" or "*"; a name that is none is told. */
-static bool are_sites(const struct cluster *c, const char *names)
-{
-    char name[MOTET_NAME_MAX + 2]; /* too long stays too long */
-
-    if (strcmp(names, "*") == 0) {
-        return true;
-    }
-    if (strlen(names) >= NAMES_MAX) {
-        say_error("too many names");
-        return false;
-    }
-    for (;;) {
-        const size_t n = strcspn(names, ",");
-        snprintf(name, sizeof name, "%.*s",
-                 n < sizeof name ? (int)n : (int)sizeof name - 1, names);
-        if (cluster_site_told(c, name) == NULL) {
-            return false;
-        }
-        if (names[n] == '\0') {
-            return true;
-        }
-        names += n + 1;
-    }
-}
-
-static enum exit_code choose(char **sites, unsigned count, struct cluster *c)
-{
-    const enum exit_code code = cluster_choose(c, false);
-
-    if (code != EXIT_DONE) {
-        return code;
-    }
-    for (unsigned i = 0; i < count; i++) {
-        if (!are_sites(c, sites[i])) {
-            cluster_close(c);
-            return EXIT_MISSING;
-        }
-    }
-    if (count == 2 && strcmp(sites[0], sites[1]) == 0 &&
-        strpbrk(sites[0], "*,") == NULL) {
-        cluster_close(c);
-        return say_fail(EXIT_USAGE, "a site has no link to itself");
-    }
-    return EXIT_DONE;
-}
-
 static enum exit_code open_network(char **sites, unsigned count,
                                    struct cluster *c, struct network *n)
 {
-    enum exit_code code = choose(sites, count, c);
+    enum exit_code code = link_choose(sites, count, c);
 
     if (code != EXIT_DONE) {
         return code;
@@ -333,7 +283,7 @@ static enum exit_code set_transport(char **sites)
     if (!link_way_ok(said.transport)) {
         return EXIT_USAGE;
     }
-    enum exit_code code = choose(sites, 2, &c);
+    enum exit_code code = link_choose(sites, 2, &c);
     if (code != EXIT_DONE) {
         return code;
     }
@@ -427,7 +377,8 @@ static enum exit_code heal(const struct cluster *c, const struct network *n,
 {
     json_t *answer;
 
-    if (count == 2 && (!are_sites(c, args[0]) || !are_sites(c, args[1]))) {
+    if (count == 2 &&
+        (!link_are_sites(c, args[0]) || !link_are_sites(c, args[1]))) {
         return EXIT_MISSING;
     }
     if (count == 1) {

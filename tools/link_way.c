@@ -9,7 +9,7 @@
 #include "netmgr/core/netmgr.h"
 #include "say.h"
 
-enum { LINE_BYTES = 4096 };
+enum { LINE_BYTES = 4096, NAMES_MAX = 1024 };
 
 static const char key[] = "transport-to = ";
 
@@ -37,6 +37,56 @@ bool link_way_ok(const char *way)
     say_error("transport %.32s: there are tcp, udp and auto", way);
     say_hint("motet link set site1 site2 --transport udp");
     return false;
+}
+
+/* ---- which sites -----------------------------------------------------------
+ */
+
+/* "site1", "site1,site2" or "*"; a name that is none is told. */
+bool link_are_sites(const struct cluster *c, const char *names)
+{
+    char name[MOTET_NAME_MAX + 2]; /* too long stays too long */
+
+    if (strcmp(names, "*") == 0) {
+        return true;
+    }
+    if (strlen(names) >= NAMES_MAX) {
+        say_error("too many names");
+        return false;
+    }
+    for (;;) {
+        const size_t n = strcspn(names, ",");
+        snprintf(name, sizeof name, "%.*s",
+                 n < sizeof name ? (int)n : (int)sizeof name - 1, names);
+        if (cluster_site_told(c, name) == NULL) {
+            return false;
+        }
+        if (names[n] == '\0') {
+            return true;
+        }
+        names += n + 1;
+    }
+}
+
+enum exit_code link_choose(char **sites, unsigned count, struct cluster *c)
+{
+    const enum exit_code code = cluster_choose(c, false);
+
+    if (code != EXIT_DONE) {
+        return code;
+    }
+    for (unsigned i = 0; i < count; i++) {
+        if (!link_are_sites(c, sites[i])) {
+            cluster_close(c);
+            return EXIT_MISSING;
+        }
+    }
+    if (count == 2 && strcmp(sites[0], sites[1]) == 0 &&
+        strpbrk(sites[0], "*,") == NULL) {
+        cluster_close(c);
+        return say_fail(EXIT_USAGE, "a site has no link to itself");
+    }
+    return EXIT_DONE;
 }
 
 /* Whether a name is among "site1,site2" or "*". */

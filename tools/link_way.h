@@ -6,6 +6,15 @@
 /* The way that small messages take on a link: tcp, udp or auto. It lasts: both
  * sites have it in their configuration, too. */
 
+/** Whether they are sites of it: "site1", "site1,site2" or "*"; one that is
+ * none is told. */
+MUST_USE bool link_are_sites(const struct cluster *c, const char *names);
+
+/** The cluster that is meant, if each of `sites` is one of its sites, several
+ * ("site1,site2") or all ("*"). Gives: cluster_close(c).
+ * @return EXIT_DONE; else it is told and nothing is open */
+enum exit_code link_choose(char **sites, unsigned count, struct cluster *c);
+
 /** Whether there is such a word; if not, it is told. */
 MUST_USE bool link_way_ok(const char *way);
 

@@ -9,7 +9,7 @@
 
 enum {
     CALM_GROWTH = 8, /* datagrams in a round trip; else 1 */
-    CALM_PERCENT = 88,
+    CALM_PERCENT = 95,
     LOSS_PERCENT = 70,
     HEAVY_LOSS = 150000, /* of a million, lately: that is congestion */
     BURST_PACKETS = 10,
@@ -108,11 +108,13 @@ static void note_loss(struct path *p, bool lost)
     p->loss += lost ? 1000000 / share : 0;
 }
 
-/* No queue stands on the way, and little is lost. */
+/* No queue stands on the way, and little is lost. A queue that stands delays
+ * the fastest packet of a round, too; what only some are late by is the noise
+ * of machines (as in HyStart++, RFC 9406). */
 static bool calm(const struct path *p)
 {
-    return p->srtt != 0 && p->loss < HEAVY_LOSS &&
-           p->srtt <= p->rtt_min + p->rtt_min / 8 + GRANULARITY_NS;
+    return p->least_rtt != 0 && p->loss < HEAVY_LOSS &&
+           p->least_rtt <= p->rtt_min + p->rtt_min / 8 + GRANULARITY_NS;
 }
 
 void control_acked(struct path *p, const struct packet *k)

@@ -191,6 +191,9 @@ struct path {
     uint64_t sent_low;      /* lowest counter that may be out */
     uint64_t largest_acked; /* plus one */
     uint64_t srtt, rttvar, rtt_min, rtt_latest;
+    uint64_t round_rtt; /* least of this round, 0 = none yet */
+    uint64_t least_rtt; /* and of the last one, 0 = there was none */
+    uint64_t round_end; /* the round ends when this is acknowledged */
     uint64_t loss_at_ns;
     uint64_t eliciting_ns; /* the last eliciting packet was sent */
     uint64_t silent_ns;    /* since then something waits for an ACK; 0 = not */

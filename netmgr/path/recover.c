@@ -76,6 +76,20 @@ static void settle_low(struct path *p)
 /* ---- Round trips -----------------------------------------------------------
  */
 
+/* The least round trip of each round: what was sent in one is acknowledged in
+ * the next. */
+static void note_round(struct path *p, uint64_t rtt)
+{
+    if (p->round_rtt == 0 || rtt < p->round_rtt) {
+        p->round_rtt = rtt;
+    }
+    if (p->largest_acked >= p->round_end) {
+        p->least_rtt = p->round_rtt;
+        p->round_rtt = 0;
+        p->round_end = p->counter;
+    }
+}
+
 static void sample(struct path *p, uint64_t sent_ns, uint64_t delay_ns)
 {
     uint64_t rtt = p->now > sent_ns ? p->now - sent_ns : 1;
@@ -91,6 +105,7 @@ static void sample(struct path *p, uint64_t sent_ns, uint64_t delay_ns)
     if (rtt >= p->rtt_min + delay_ns) {
         rtt -= delay_ns;
     }
+    note_round(p, rtt);
     const uint64_t apart = rtt > p->srtt ? rtt - p->srtt : p->srtt - rtt;
     p->rttvar = p->rttvar - p->rttvar / 4 + apart / 4;
     p->srtt = p->srtt - p->srtt / 8 + rtt / 8;

@@ -21,6 +21,7 @@ import time
 
 TUNSETIFF = 0x400454CA
 IFF_TUN, IFF_NO_PI = 0x0001, 0x1000
+TCP = 6
 UDP = 17
 ADDRESSES = ["10.77.0.1", "10.77.0.2"]
 
@@ -46,7 +47,7 @@ class Wire:
         self.loss = 0.0
         self.delay = 0.0
         self.cut_udp = set()
-        self.carried = {UDP: 0, 6: 0}
+        self.carried = {UDP: 0, TCP: 0}
         self.payloads = []  # of UDP, while `keep`
         self.keep = False
         self.chance = random.Random(seed)
