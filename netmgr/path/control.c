@@ -9,9 +9,9 @@
 
 enum {
     CALM_GROWTH = 8, /* datagrams in a round trip; else 1 */
-    CALM_PERCENT = 95,
+    CALM_PERCENT = 92,
     LOSS_PERCENT = 70,
-    HEAVY_LOSS = 150000, /* of a million, lately: that is congestion */
+    HEAVY_LOSS = 200000, /* of a million, lately: that is congestion */
     BURST_PACKETS = 10,
 };
 

@@ -3,10 +3,12 @@
  * pair. Counted from the start, that is while they connect and join; or from
  * when calls, sends and all else begins. Nothing but delay may come of it.
  *
- *     masks_test EVERY     of the pairs, each EVERY-th; 1: all */
+ *     masks_test EVERY     of the pairs, each EVERY-th; 1: all
+ *     masks_test SEED start|load LOST BACK     one run again, with its trace */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "deploy/sim/sim.h"
 
@@ -20,16 +22,19 @@ struct sweep {
     uint32_t least; /* datagrams that were counted in a run, one way */
 };
 
-static void run(struct sweep *s, const struct sim_mask *mask)
+static void run_seed(struct sweep *s, uint64_t seed,
+                     const struct sim_mask *mask, FILE *trace)
 {
     struct sim_report r;
     const struct sim_options opt = {.preset = SIM_CALM,
                                     .transport = NET_UDP,
                                     .sites = 2,
                                     .for_ns = for_ns,
+                                    .trace = trace,
                                     .mask = mask};
 
-    sim_run(++s->runs, &opt, &r);
+    s->runs++;
+    sim_run(seed, &opt, &r);
     for (int way = 0; way < 2; way++) {
         s->least = r.masked[way] < s->least ? r.masked[way] : s->least;
     }
@@ -37,10 +42,14 @@ static void run(struct sweep *s, const struct sim_mask *mask)
         return;
     }
     s->broken++;
-    printf("seed %" PRIu64 " %s, lost %016" PRIx64 " and back %016" PRIx64
-           ": P%d: %s\n",
-           r.seed, mask->late ? "under load" : "from the start", mask->lost[0],
-           mask->lost[1], r.kept[0].promise, r.kept[0].text);
+    printf("masks_test %" PRIu64 " %s %016" PRIx64 " %016" PRIx64 ": P%d: %s\n",
+           r.seed, mask->late ? "load" : "start", mask->lost[0], mask->lost[1],
+           r.kept[0].promise, r.kept[0].text);
+}
+
+static void run(struct sweep *s, const struct sim_mask *mask)
+{
+    run_seed(s, s->runs + 1, mask, NULL);
 }
 
 static uint64_t bit(int i)
@@ -79,6 +88,13 @@ int main(int argc, char **argv)
     const int every = argc > 1 ? atoi(argv[1]) : 1;
     struct sweep s = {.least = UINT32_MAX};
 
+    if (argc == 5) {
+        const struct sim_mask mask = {
+            .late = strcmp(argv[2], "load") == 0,
+            .lost = {strtoull(argv[3], NULL, 16), strtoull(argv[4], NULL, 16)}};
+        run_seed(&s, strtoull(argv[1], NULL, 10), &mask, stdout);
+        return s.broken == 0 ? 0 : 1;
+    }
     for (int late = 0; late < 2 && every > 0; late++) {
         singles(&s, late != 0);
         pairs(&s, late != 0, every);
