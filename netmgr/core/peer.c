@@ -229,6 +229,17 @@ void seed_due(struct netmgr *n, struct seed *s)
     e->lane = NET_CONTROL;
 }
 
+bool netmgr_met_seeds(const struct netmgr *n)
+{
+    list_foreach (it, &n->seeds) {
+        const struct seed *s = LIST_ENTRY(it, const struct seed, node);
+        if (!s->self && s->site == 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool peer_dialed(struct netmgr *n, uint64_t id, struct peer **p,
                  struct seed **seed, enum net_lane *lane)
 {
