@@ -25,6 +25,7 @@ void world_tell(struct world *w, const struct check_event *e)
         }
     }
     seen_event(w, e);
+    points_heard(w, e);
     check_feed(w->check, e);
 }
 
@@ -355,6 +356,7 @@ static void take_effects(struct node *n)
             n->world->report->paths_down += e->log.kind == SITE_LOG_PATH_DOWN;
             log_line(n, &e->log);
             world_port(n, &e->log);
+            points_step(n, &e->log);
             break;
         case SITE_REBIRTH:
             n->reborn = e->incarnation > 0 ? e->incarnation : 1;
@@ -527,7 +529,12 @@ void world_run(struct world *w, uint64_t until_ns)
 {
     while (deadlines_next(&w->due) <= until_ns) {
         w->now_ns = deadlines_next(&w->due);
-        on_due(w, deadlines_pop(&w->due, w->now_ns));
+        struct deadline *d = deadlines_pop(&w->due, w->now_ns);
+        const bool about = points_about(w, d);
+        on_due(w, d);
+        if (about) {
+            points_event(w);
+        }
     }
     w->now_ns = until_ns;
 }
