@@ -43,6 +43,7 @@ struct tally {
     uint64_t unsafe, stuck, differs;
     uint64_t virtual_ns, packets, agreed_max_ns;
     uint64_t datagrams, paths_up, paths_down;
+    uint64_t steps;
     struct check_counts counts;
     uint64_t faults[CHAOS_KIND_COUNT];
     uint64_t seen[SEEN_COUNT];
@@ -286,6 +287,7 @@ static void take(struct tally *t, const struct answer *a)
     t->virtual_ns += r->virtual_ns;
     t->packets += r->packets;
     t->datagrams += r->datagrams;
+    t->steps += r->steps;
     t->paths_up += r->paths_up;
     t->paths_down += r->paths_down;
     if (r->agreed_ns > t->agreed_max_ns) {
@@ -418,6 +420,11 @@ static void print_counts(const struct tally *t)
     printf("\nlives    %" PRIu64 "   ports %" PRIu64 "   packets %" PRIu64
            "   slowest agreement %" PRIu64 " ms\n",
            c->sites, c->ports, t->packets, t->agreed_max_ns / 1000000);
+    if (t->steps > 0) {
+        printf("moves    %" PRIu64
+               " transitions, each looked up in the table\n",
+               t->steps);
+    }
     if (t->datagrams > 0) {
         printf("paths    up %" PRIu64 "   down %" PRIu64 "   datagrams %" PRIu64
                "\n",

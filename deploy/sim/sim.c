@@ -101,6 +101,7 @@ static void init_world(struct world *w, uint64_t seed)
     w->aead = sim_cipher(&w->cipher);
     list_init(&w->datagrams);
     w->check = check_new(&cfg);
+    steps_init(&w->steps, &w->mem);
     w->work = work_new(w);
     w->work->moving = opt->workload == SIM_MIGRATE;
     net_init(w);
@@ -266,6 +267,7 @@ static void end_world(struct world *w)
     udp_fini(w);
     work_free(w->work);
     points_fini(w);
+    steps_fini(&w->steps);
     deadlines_fini(&w->due);
     CHECK(w->mem.used_bytes == 0);
 }
@@ -276,6 +278,7 @@ static void judge(struct world *w)
     r->hash = hash_fold(w->hash, check_hash(w->check));
     r->virtual_ns = w->now_ns;
     r->sites = w->node_count;
+    r->steps = w->steps.count;
     r->counts = check_counts(w->check);
     r->violations = check_violations(w->check);
     r->verdict = SIM_PASS;

@@ -103,6 +103,7 @@ struct sim_report {
     uint64_t paths_up, paths_down;
     uint64_t refused_joins; /* a site was told that it may not join */
     uint64_t rebirths;
+    uint64_t steps; /* transitions of moves */
     uint64_t faults[CHAOS_KIND_COUNT];
     uint32_t seen[SIM_SEEN_MAX]; /* rare paths: seen.h */
     struct point_found point;    /* of a crash point */

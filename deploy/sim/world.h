@@ -10,6 +10,7 @@
 #include "seen.h"
 #include "sim.h"
 #include "sites/site/site.h"
+#include "steps.h"
 
 /* The inside of the simulator.
  *
@@ -26,6 +27,7 @@
  *   owners.c    whose those are, and where they live
  *   points.c    one move in place of the load, and the fault in it
  *   user.c      the user's own actor instead, and its invariants
+ *   steps.c     each transition of a move, held against the table
  *   seen.c      which rare paths were reached
  *   sim.c       one run from its seed to its report */
 
@@ -248,6 +250,7 @@ struct world {
     struct check *check;
     struct work *work;
     struct points *points; /* NULL: not a crash point */
+    struct steps steps;    /* of moves */
     uint64_t broken; /* the user's invariants that were broken, a bit each */
 };
 

@@ -31,6 +31,8 @@ static void on_step(struct site *s, const struct mig_effect *e)
         .from = e->from,
         .event = e->event,
         .to = e->to,
+        .port = e->count > 0 ? e->ports[0].ui : (struct motet_ui){0},
+        .epoch = e->count > 0 ? e->ports[0].epoch : 0,
     };
 }
 

@@ -23,6 +23,9 @@ declare -A bugs=(
     [NO_REPAIR]=netmgr/path
     [LEAVE_FLOWS]=netmgr/core
     [RESUME]=sites/core
+    [TAKEOVER]=sites/core
+    [LATE_ABORT]=sites/core
+    [FORGET_XID]=sites/core
 )
 declare -A options=(
     [LEAVE_FLOWS]="--workload migrate --preset deaths"
@@ -32,6 +35,9 @@ declare -A options=(
 # Found not by seeds but at a crash point of a move.
 declare -A command=(
     [RESUME]="crashpoints --every 37"
+    [TAKEOVER]="crashpoints --every 37"
+    [LATE_ABORT]="crashpoints --every 37"
+    [FORGET_XID]="crashpoints --every 37"
 )
 names=("$@")
 [[ ${#names[@]} -gt 0 ]] || names=("${!bugs[@]}")
