@@ -185,6 +185,12 @@ static bool read_small(const char *text, uint32_t low, uint32_t high,
     return true;
 }
 
+static bool read_move(const char *text, unsigned *whats)
+{
+    *whats |= text[0] == 'p' ? 2U : 1U;
+    return strcmp(text, "actor") == 0 || strcmp(text, "port") == 0;
+}
+
 static bool read_hash(const char *text, struct runs *r)
 {
     char *at = NULL;
@@ -273,8 +279,7 @@ static error_t parse(int key, char *text, struct argp_state *state)
         ok = read_small(text, 1, 1000000, &a->every);
         break;
     case OPT_MOVE:
-        ok = strcmp(text, "actor") == 0 || strcmp(text, "port") == 0;
-        a->whats |= text[0] == 'p' ? 2U : 1U;
+        ok = read_move(text, &a->whats);
         break;
     case OPT_HASH:
         ok = read_hash(text, r);

@@ -479,9 +479,13 @@ static void print_verdict(struct tally *t)
     if (t->runs->json) {
         printf("%s],\n  \"passed\": %" PRIu64 ", \"failed\": %" PRIu64
                ", \"simulated_h\": %.3f, \"speed\": %.0f, \"hash\": "
-               "\"%016" PRIx64 "\"}\n",
+               "\"%016" PRIx64 "\"",
                t->first_failure_said ? "\n  " : "", passed, t->failed, hours,
                speed, total_hash(t));
+        if (t->runs->plan != NULL) {
+            printf(", \"outage_ms\": %" PRIu64, t->points.outage_ns / 1000000);
+        }
+        puts("}");
         return;
     }
     print_counts(t);
