@@ -72,7 +72,7 @@ static void expect_whole(const struct image_item *it)
                   (int)it->kind, it->msg.annex_bytes, size);
 }
 
-static void fit(struct pair *p, struct image_item *it)
+static enum motet_err try_fit(struct pair *p, struct image_item *it)
 {
     struct world *w = &p->there;
     struct nuc_in in = world_in(w, NUC_PORT_ITEM);
@@ -86,6 +86,15 @@ static void fit(struct pair *p, struct image_item *it)
     in.port = p->port;
     in.item = it;
     const enum motet_err err = nucleus_step(w->n, &in, &out);
+    if (err != MOTET_OK) {
+        buf_unref(it->msg.data);
+    }
+    return err;
+}
+
+static void fit(struct pair *p, struct image_item *it)
+{
+    const enum motet_err err = try_fit(p, it);
     cr_assert_eq(err, MOTET_OK, "item %d: %s", (int)it->kind,
                  motet_err_name(err));
 }
@@ -139,5 +148,28 @@ Test(nucleus_image, a_request_that_is_handed_on_has_no_annex_of_its_own)
         image_release(&it);
     }
     cr_expect_eq(held, 1);
+    end(&p);
+}
+
+/* It has arrived already where its port is going: that is known in a moment. */
+Test(nucleus_image, a_request_that_was_handed_on_to_there_is_tried_again)
+{
+    struct pair p;
+    struct nuc_walk walk = {0};
+    struct image_item it;
+    begin(&p);
+    const uint64_t id = receive(&p.here, p.actor, p.port);
+    const struct motet_ui other = world_port(&p.there, p.taker);
+    ask(&p.there, other);
+    cr_assert_eq(world_forward(&p.here, p.actor, id, other), MOTET_OK);
+    freeze(&p);
+    cr_assert(next(&p, &walk, &it));
+    fit(&p, &it);
+    cr_assert(next(&p, &walk, &it));
+    cr_assert_eq(it.kind, IMAGE_HELD);
+    cr_expect_eq(try_fit(&p, &it), MOTET_E_AGAIN);
+    struct nuc_in in = world_in(&p.there, NUC_PORT_DISCARD);
+    in.port = p.port;
+    cr_assert_eq(world_step(&p.there, &in), MOTET_OK);
     end(&p);
 }
