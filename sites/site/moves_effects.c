@@ -46,7 +46,9 @@ static void on_thaw(struct site *s, const struct mig_effect *e)
     }
     if (m != NULL) {
         actors_thaw(s, m->self);
-        move_end(s, m, e->err != MOTET_OK ? e->err : MOTET_E_TIMEOUT);
+        if (!move_again(s, m, e->err)) {
+            move_end(s, m, e->err != MOTET_OK ? e->err : MOTET_E_TIMEOUT);
+        }
     }
 }
 
