@@ -243,8 +243,8 @@ static int64_t draw_timeout(struct motet_self *self)
  * rounds there as it loses packets. */
 static size_t draw_size(struct motet_self *self, const struct worker *k)
 {
-    if (k->work->world->points != NULL) {
-        return points_size(k);
+    if (k->work->story != NULL) {
+        return k->work->story->size(k);
     }
     if (k->work->world->tuning.datagram_pairs == 0 && below(self, 500) == 0) {
         return BODY_MAX - below(self, 2);
@@ -487,8 +487,8 @@ static void op_watch(struct motet_self *self, struct worker *k)
 void ops_random(struct motet_self *self, struct worker *k)
 {
     const uint64_t draw = below(self, 1000);
-    if (k->work->world->points != NULL) {
-        points_op(self, k);
+    if (k->work->story != NULL) {
+        k->work->story->op(self, k);
     } else if (k->work->moving && below(self, 20) == 0) {
         ops_move(self, k);
     } else if (draw < 480) {

@@ -45,6 +45,7 @@ void points_init(struct world *w)
     w->points->healed_ns = DEADLINE_NEVER;
     w->healed = true; /* no mischief of the way for datagrams either */
     w->work->moving = true;
+    w->work->story = &points_story;
     t->insecure = false;
     t->split = 0;
     t->deaf = 500000;

@@ -31,7 +31,7 @@ static bool is_subject(const struct worker *k)
             motet_ui_equal(k->port[1].ui, p->port[1]));
 }
 
-uint64_t points_wait_ns(const struct worker *k)
+static uint64_t wait_ns(const struct worker *k)
 {
     const struct world *w = k->work->world;
     const uint64_t asked_ns = w->points->asked_ns;
@@ -44,16 +44,15 @@ uint64_t points_wait_ns(const struct worker *k)
                : dull_ns;
 }
 
-uint64_t points_draw(const struct worker *k, const struct motet_view *v,
-                     uint64_t draw)
+static uint64_t draw_request(const struct worker *k, const struct motet_view *v,
+                             uint64_t draw)
 {
     const struct points *p = k->work->world->points;
     enum { SOON = 50 };
-    return p != NULL && motet_ui_equal(v->source, p->first[CLIENTS][0]) ? SOON
-                                                                        : draw;
+    return motet_ui_equal(v->source, p->first[CLIENTS][0]) ? SOON : draw;
 }
 
-size_t points_size(const struct worker *k)
+static size_t size_of(const struct worker *k)
 {
     return k->ops % 8 == 0 ? 20000 : k->ops * 37 % 600;
 }
@@ -74,7 +73,7 @@ static void send(struct motet_self *self, struct worker *k, struct motet_ui to,
     struct check_event e =
         ops_begin(k, CHECK_SEND_BEGIN, k->port[0].ui, timeout_ms(k));
     const struct motet_dest dest = {.target = to, .mode = mode};
-    const struct motet_out out = worker_out(k, e.id, points_size(k), annex);
+    const struct motet_out out = worker_out(k, e.id, size_of(k), annex);
     e.told = k->ops % 3 != 0;
     e.peer = to;
     e.how = mode;
@@ -255,7 +254,7 @@ static void be_client(struct motet_self *self, struct worker *k)
     }
 }
 
-void points_op(struct motet_self *self, struct worker *k)
+static void op(struct motet_self *self, struct worker *k)
 {
     struct world *w = k->work->world;
     struct points *p = w->points;
@@ -274,3 +273,11 @@ void points_op(struct motet_self *self, struct worker *k)
     }
     k->ops++;
 }
+
+const struct story points_story = {
+    .ports = 2,
+    .op = op,
+    .wait_ns = wait_ns,
+    .draw = draw_request,
+    .size = size_of,
+};

@@ -32,8 +32,26 @@ struct spot {
     bool idle; /* its actor stands still: one of its ports moves */
 };
 
+struct worker;
+
+/* What the workers do in place of what is drawn: points_load.c. */
+struct story {
+    uint32_t ports; /* of each, at its start */
+    void (*op)(struct motet_self *self, struct worker *k);
+    /** Until the next one. */
+    uint64_t (*wait_ns)(const struct worker *k);
+    /** What becomes of a request: as drawn, or at once. */
+    uint64_t (*draw)(const struct worker *k, const struct motet_view *v,
+                     uint64_t draw);
+    /** Bytes of the next message. */
+    size_t (*size)(const struct worker *k);
+};
+
+extern const struct story points_story;
+
 struct work {
     struct world *world;
+    const struct story *story; /* NULL: all is drawn */
     uint64_t ids;
     struct spot spot[SPOTS];
     uint32_t spots; /* ever */
@@ -93,7 +111,7 @@ struct worker {
     struct motet_ui ui;
     uint64_t asked; /* call by which it asked for a move, 0: none */
     uint64_t move;  /* the last one that was begun */
-    uint64_t ops;   /* of a crash point: done so far */
+    uint64_t ops;   /* of a story: done so far */
     struct my_port port[PORTS_MAX];
     struct my_held held[HELD_MAX];
     struct my_call call[CALLS_MAX];
@@ -137,16 +155,6 @@ void worker_settle(struct worker *k, const char *args);
  * has its UIs from somewhere; what nobody connected has ever heard of is waited
  * for without end. */
 bool ops_heard_of(const struct worker *k, struct motet_ui port);
-
-/* points_load.c: with a crash point */
-void points_op(struct motet_self *self, struct worker *k);
-/** Until the next one. */
-uint64_t points_wait_ns(const struct worker *k);
-/** Bytes of the next message. */
-size_t points_size(const struct worker *k);
-/** What becomes of a request: as drawn, or at once. */
-uint64_t points_draw(const struct worker *k, const struct motet_view *v,
-                     uint64_t draw);
 
 /* moving.c: with --workload migrate */
 /** Asks the site where it is for something about a move, from that port. */
