@@ -31,8 +31,8 @@ enum {
     OPT_ONLY,
     OPT_EVERY,
     OPT_MOVE,
-    OPT_VERBOSE = 'v',
     OPT_TRANSPORT,
+    OPT_VERBOSE = 'v',
 };
 
 /* clang-format off */
@@ -468,7 +468,8 @@ int sim_command(int argc, char **argv)
         "link is cut, one way or both; and each of these again with each of "
         "the first 64 packets lost.\n\n"
         "Exit codes: 0 all passed, 2 usage, 8 a promise was broken, 9 a "
-        "rare path was never reached (--must-see), 10 "
+        "rare path was never reached (--must-see) or there was no move to "
+        "break (crashpoints), 10 "
         "something did not end, 11 a run could not be repeated.";
     static const struct argp argp = {
         .options = options,
