@@ -437,11 +437,12 @@ bool move_again(struct site *s, struct move *m, enum motet_err err)
 
 static void try_begin(struct site *s, struct move *m)
 {
-    if (s->now_ns < m->not_before_ns) {
+    if (m->self != NULL &&
+        (actors_find(s, m->actor) != m->self || m->self->ending)) {
+        move_end(s, m, MOTET_E_NO_ACTOR); /* it has ended meanwhile */
         return;
     }
-    if (m->self != NULL && m->self->ending) {
-        move_end(s, m, MOTET_E_NO_ACTOR);
+    if (s->now_ns < m->not_before_ns) {
         return;
     }
     const bool quiet = actors_quiet(s, m->actor);
