@@ -47,6 +47,11 @@ void net_peer_want(struct netmgr *n, struct peer *p, enum net_lane lane);
 bool peer_dialed(struct netmgr *n, uint64_t id, struct peer **p,
                  struct seed **seed, enum net_lane *lane);
 void dial_again(struct netmgr *n, struct dial *d, uint64_t after_ns);
+/** No back-off any more; what is not answered gets another one beside it. */
+void dial_hurry(struct netmgr *n, struct dial *d);
+/** That attempt has ended. @return false: it was the latest of all, which is
+ * the caller's to note */
+bool dial_over(struct dial *d, uint64_t id);
 void dial_due(struct netmgr *n, struct dial *d);
 void seed_again(struct netmgr *n, struct seed *s, uint64_t after_ns);
 void seed_due(struct netmgr *n, struct seed *s);
