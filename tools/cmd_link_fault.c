@@ -305,7 +305,7 @@ static enum exit_code set_run(char **args, unsigned count)
         return EXIT_USAGE;
     }
     if (change.named == 0 && said.transport == NULL) {
-        say_error("say what: --delay 5ms, --loss 1%%, --transport udp, ...");
+        say_error("say what: --delay 5ms, --loss 1%%, ...");
         say_hint("see: motet help link set");
         return EXIT_USAGE;
     }

@@ -75,7 +75,7 @@ struct sim_options {
     struct chaos_faults *drawn; /* NULL, or gives the faults: chaos_free() */
 
     const struct sim_mask *mask; /* NULL: none is lost by it */
-    const struct point *point; /* NULL, or: one move, and this that breaks */
+    const struct point *point;   /* NULL, or: one move, and this that breaks */
 
     const struct plugin *plugin; /* runs on each site, instead of the load */
     const char *actor;           /* as it was named, to be told */
