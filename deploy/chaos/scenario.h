@@ -62,8 +62,8 @@ struct scenario {
     uint64_t for_ns;
     enum scenario_network network;
     char transport[8]; /* "tcp", "udp", "auto" */
-    uint32_t actors; /* on a site; 0 = drawn, or 1 */
-    uint64_t rate;   /* operations of a site a second; 0 = drawn, or 25 */
+    uint32_t actors;   /* on a site; 0 = drawn, or 1 */
+    uint64_t rate;     /* operations of a site a second; 0 = drawn, or 25 */
     char actor[SCENARIO_TEXT_MAX]; /* of the user's; "" = the workload */
     uint32_t nemeses;              /* a bit for each enum nemesis_kind */
     struct scenario_line lines[SCENARIO_LINES_MAX];
@@ -96,7 +96,8 @@ void scenario_faults(const struct scenario *s, uint64_t seed,
 void scenario_write(FILE *out, const struct scenario *s,
                     const struct chaos_faults *list);
 
-/** 0, 1, 2 for "tcp", "udp", "auto", as enum net_transport; -1: no such word. */
+/** 0, 1, 2 for "tcp", "udp", "auto", as enum net_transport; -1: no such word.
+ */
 int scenario_transport(const char *word);
 
 /** "calm" and so on; NULL outside the list. */

@@ -225,7 +225,7 @@ static bool part_begin(struct netmgr *n, struct rflow *r,
         starve_memory(n, r);
         return false;
     }
-    r->part = buf_new(n->mem, d->total);
+    r->part = buf_raw(n->mem, d->total); /* offered only when it is full */
     if (r->part == NULL) {
         starve_memory(n, r);
         return false;

@@ -20,13 +20,19 @@ struct buf *buf_new(struct mem *mem, uint32_t size)
     return filled(mem, b, size);
 }
 
-struct buf *buf_copy(struct mem *mem, const void *data, uint32_t size)
+struct buf *buf_raw(struct mem *mem, uint32_t size)
 {
     struct buf *b = mem_alloc_raw(mem, sizeof *b + size);
+    return filled(mem, b, size);
+}
+
+struct buf *buf_copy(struct mem *mem, const void *data, uint32_t size)
+{
+    struct buf *b = buf_raw(mem, size);
     if (b != NULL && size > 0) {
         memcpy(b->data, data, size);
     }
-    return filled(mem, b, size);
+    return b;
 }
 
 struct buf *buf_ref(struct buf *b)

@@ -23,6 +23,9 @@ struct buf {
  */
 struct buf *buf_new(struct mem *mem, uint32_t size);
 
+/** As buf_new(), but the contents are undefined: for who fills all of it. */
+struct buf *buf_raw(struct mem *mem, uint32_t size);
+
 /** As buf_new(), filled with a copy of `data`. */
 struct buf *buf_copy(struct mem *mem, const void *data, uint32_t size);
 

@@ -156,7 +156,10 @@ static enum motet_err fill(struct site *s, const struct motet_out *out,
         m->data = NULL;
         return MOTET_OK;
     }
-    m->data = buf_new(&s->mem, (uint32_t)(annex + body));
+    const bool filled = (annex == 0 || out->annex.data != NULL) &&
+                        (body == 0 || out->body.data != NULL);
+    m->data = filled ? buf_raw(&s->mem, (uint32_t)(annex + body))
+                     : buf_new(&s->mem, (uint32_t)(annex + body));
     if (m->data == NULL) {
         return MOTET_E_NO_MEMORY;
     }
