@@ -343,6 +343,9 @@ static enum motet_err take_rflow(struct netmgr *n, const struct image_item *it)
     r->incarnation = it->place.incarnation;
     r->pi = it->pi;
     r->sure = false; /* until the port lives here */
+#ifdef MOTET_BUG_NO_DEDUP
+    r->next = 1;
+#endif
     return MOTET_OK;
 }
 
