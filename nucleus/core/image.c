@@ -81,6 +81,9 @@ static void give_held(const struct nucleus *n, const struct held *h,
                          : (struct place_of){n->cfg.site, n->cfg.incarnation};
     }
     give_msg(it, &h->msg);
+    if (h->msg.data == NULL) { /* with the message, which goes by itself */
+        it->msg.annex_bytes = 0;
+    }
 }
 
 static void give_queued(const struct nucleus *n, const struct parcel *q,
