@@ -184,4 +184,63 @@ static inline enum motet_err info(struct world *w, struct motet_ui port)
     return port_op(w, NUC_PORT_INFO, port, false);
 }
 
+/* ---- In tests of them ------------------------------------------------------
+ */
+
+static struct pair p;
+
+static inline enum motet_err install(struct motet_ui owner,
+                                     struct motet_ui port, struct image_item it)
+{
+    return give_item(&p.to, owner, port, &it);
+}
+
+static inline enum motet_err ask(struct world *w, struct motet_ui port,
+                                 uint64_t call, uint32_t remaining_ms,
+                                 uint8_t annex_bytes)
+{
+    struct msg m = world_msg(w, 20);
+    m.kind = MSG_REQUEST;
+    m.call = call;
+    m.remaining_ms = remaining_ms;
+    m.annex_bytes = annex_bytes;
+    m.reply_to = world_far(1);
+    return world_deliver(w, world_far(1), port, m);
+}
+
+/* What is sent from `port` of that kind; fails the test if it is not one. */
+static inline const struct nuc_effect *sent(const struct world *w,
+                                            enum msg_kind kind)
+{
+    const struct nuc_effect *found = NULL;
+    for (uint32_t i = 0; i < w->count; i++) {
+        if (w->log[i].kind == NUC_TO_NET && w->log[i].msg.kind == kind) {
+            cr_expect_null(found, "two of kind %d", (int)kind);
+            found = &w->log[i];
+        }
+    }
+    cr_assert_not_null(found, "none of kind %d", (int)kind);
+    return found;
+}
+
+static inline struct motet_cap group(struct world *w, struct motet_ui actor,
+                                     const char *name)
+{
+    struct nuc_in in = world_in(w, NUC_GROUP_NEW);
+    in.actor = actor;
+    in.name = name;
+    cr_assert_eq(world_step(w, &in), MOTET_OK);
+    return w->out.cap;
+}
+
+static inline void insert(struct world *w, struct motet_ui actor,
+                          const struct motet_cap *cap, struct motet_ui port)
+{
+    struct nuc_in in = world_in(w, NUC_GROUP_INSERT);
+    in.actor = actor;
+    in.cap = *cap;
+    in.port = port;
+    cr_assert_eq(world_step(w, &in), MOTET_OK);
+}
+
 #endif
