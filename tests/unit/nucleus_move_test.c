@@ -380,6 +380,24 @@ Test(nucleus_move, given_up_at_any_item)
     cr_expect_geq(all, 13);
 }
 
+/* Between a message and what is kept of it, too. */
+Test(nucleus_move, given_up_half_way_through_a_message)
+{
+    pair_init(&p);
+    const struct image_item at = {.kind = IMAGE_PORT, .port = came};
+    cr_assert_eq(install(p.owner, came, at), MOTET_OK);
+    const struct image_item it = {.kind = IMAGE_PARCEL,
+                                  .port = came,
+                                  .peer = world_far(1),
+                                  .role = 1,
+                                  .msg = {.kind = MSG_SEND}};
+    cr_assert_eq(install(p.owner, came, it), MOTET_OK);
+    const uint64_t ticket = p.to.out.ticket;
+    cr_assert_eq(port_op(&p.to, NUC_PORT_DISCARD, came, false), MOTET_OK);
+    cr_expect_eq(world_outcome(&p.to, ticket, MOTET_OK), MOTET_E_STATE);
+    pair_fini(&p);
+}
+
 /* It is back where it was, as it was. */
 Test(nucleus_move, there_and_home)
 {
