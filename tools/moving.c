@@ -505,7 +505,7 @@ static const char *why_not(const struct moving_wish *w, enum motet_err err,
         return WHY("%s runs another version of Motet, which does not take it",
                    to);
     } else if (err == MOTET_E_AGAIN) {
-        return WHY("its owner did not come to rest in time");
+        return WHY("neither its owner nor %s came to rest in time", to);
     }
 #undef WHY
     return motet_err_text(err);

@@ -8,7 +8,8 @@
 
 enum {
     QUIET_MS_MAX = 2000, /* for an actor to have done what it was given */
-    AGAIN_MS = 1,        /* until what could not be done is tried again */
+    AGAIN_MS = 1,        /* until what could not be done is tried again ... */
+    OFFER_AGAIN_MS = 20, /* ... and what was refused for this moment only */
     FREEZE_TRIES = 64,
 };
 
@@ -492,6 +493,18 @@ static enum motet_err check_all(struct site *s, struct move *m)
     return err == MOTET_E_MOVING ? MOTET_E_AGAIN : err; /* one is coming */
 }
 
+/* What was done for it so far is void. */
+static void start_over(struct move *m)
+{
+    m->begun = false;
+    m->content_size = 0;
+    m->parts = 0;
+    m->parts_sent = 0;
+    m->parts_done = 0;
+    m->groups.count = 0;
+    m->note.queued = 0;
+}
+
 static void try_begin(struct site *s, struct move *m)
 {
     if (m->self != NULL && m->self->ending) {
@@ -504,9 +517,7 @@ static void try_begin(struct site *s, struct move *m)
     if (begun == MOTET_OK) {
         return;
     }
-    m->content_size = 0;
-    m->groups.count = 0;
-    m->note.queued = 0;
+    start_over(m);
     if (!may_come_good(begun) || s->now_ns >= m->give_up_ns) {
         move_end(s, m, begun);
     }
@@ -516,8 +527,10 @@ void moves_run(struct site *s)
 {
     list_foreach (it, &s->moves) {
         struct move *m = LIST_ENTRY(it, struct move, link);
-        if (!m->begun) {
+        if (!m->begun && s->now_ns >= m->again_ns) {
             try_begin(s, m);
+        } else if (!m->begun) {
+            continue;
         } else if (m->parts_sent < m->parts) {
             move_send_parts(s, m);
         }
@@ -541,8 +554,9 @@ uint64_t moves_deadline_ns(const struct site *s)
     list_foreach (it, &s->moves) {
         const struct move *m = LIST_ENTRY(it, const struct move, link);
         if (!m->begun || m->parts_sent < m->parts) {
-            at =
-                s->now_ns + AGAIN_MS * MS < at ? s->now_ns + AGAIN_MS * MS : at;
+            const uint64_t soon = s->now_ns + AGAIN_MS * MS;
+            const uint64_t due = soon < m->again_ns ? m->again_ns : soon;
+            at = due < at ? due : at;
         }
     }
     list_foreach (it, &s->arrivals) {
@@ -602,16 +616,20 @@ static bool hopeless(enum motet_err err)
 /* A part of a PREPARE has arrived, or will not. */
 void moves_outcome(struct site *s, uint64_t ticket, enum motet_err err)
 {
-    struct move *m = by_id(s, (ticket & ~(UINT64_C(1) << 63)) >> 16);
+    const struct mig_xid xid = {
+        .site = s->cfg.site,
+        .number = (ticket & ~(UINT64_C(1) << 63)) >> 16,
+    };
+    struct move *m = by_xid(s, &xid);
 
     if (m == NULL || (err != MOTET_OK && !hopeless(err))) {
         return; /* it times out */
     }
     const enum motet_err step = site_migrate(
-        s, &(struct mig_in){
-               .kind = err == MOTET_OK ? MIG_IN_PROGRESS : MIG_IN_CANCEL,
-               .xid = m->note.xid,
-               .err = err});
+        s, &(struct mig_in){.kind = err == MOTET_OK ? MIG_IN_PROGRESS
+                                                    : MIG_IN_CANCEL,
+                            .xid = m->note.xid,
+                            .err = err});
     (void)step; /* it is over */
     if (err == MOTET_OK) {
         m->parts_done++;
@@ -664,8 +682,14 @@ static void on_thaw(struct site *s, const struct mig_effect *e)
         nuc_port(s, NUC_PORT_THAW, p->ui, false);
         log_here(s, p, p->epoch + e->epoch_plus);
     }
-    if (m != NULL) {
-        actors_thaw(s, m->self);
+    if (m == NULL) {
+        return;
+    }
+    actors_thaw(s, m->self);
+    if (e->err == MOTET_E_AGAIN && s->now_ns < m->give_up_ns) {
+        start_over(m);
+        m->again_ns = s->now_ns + OFFER_AGAIN_MS * MS;
+    } else {
         move_end(s, m, e->err != MOTET_OK ? e->err : MOTET_E_TIMEOUT);
     }
 }

@@ -83,6 +83,7 @@ struct move {
     struct motet_self *self; /* a whole actor; else NULL */
     uint32_t incarnation;    /* of the destination */
     uint64_t give_up_ns;     /* before it has begun */
+    uint64_t again_ns;       /* likewise: it is tried then, not before */
     uint32_t count;
     struct mig_port *ports;
     uint8_t *content;

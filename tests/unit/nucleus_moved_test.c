@@ -74,7 +74,13 @@ Test(nucleus_moved, the_queue)
     }
     cr_assert_eq(world_receive(w, a, port, 1, 0), MOTET_OK);
     cr_assert_eq(world_one(w, NUC_DELIVER)->seq, 1);
-    move_port(&p, port);
+    freeze_and_pack(&p, port);
+    cr_assert_eq(unpack(&p, p.count), MOTET_OK);
+    cr_assert_eq(info(&p.to, port), MOTET_OK);
+    cr_expect_eq(p.to.out.port.queue_msgs, 4);
+    cr_expect_eq(p.to.out.port.queue_bytes, 11 + 12 + 13 + 14);
+    cr_assert_eq(port_op(w, NUC_PORT_DROP, port, false), MOTET_OK);
+    cr_assert_eq(port_op(&p.to, NUC_PORT_ACTIVATE, port, false), MOTET_OK);
     cr_expect_eq(world_one(&p.to, NUC_PORT_ADOPTED)->seq, 1, "the cut");
     cr_expect_eq(nucleus_counts(w->n).queued_msgs, 0);
     cr_assert_eq(world_seen(&p.to, NUC_DELIVER), 4);
@@ -184,6 +190,24 @@ Test(nucleus_moved, an_answer_that_is_owed)
     cr_assert_eq(world_deliver(&p.to, ui_of_control(MOVE_FROM), port, again),
                  MOTET_OK, "a second one is of no use");
     cr_expect_eq(world_seen(&p.to, NUC_TO_NET), 0);
+    pair_fini(&p);
+}
+
+/* The port is on its way back: it cannot be told yet where to answer. */
+Test(nucleus_moved, an_answer_while_the_port_comes_home)
+{
+    pair_init(&p);
+    struct world *w = &p.to;
+    const struct motet_ui port = world_port(w, p.owner);
+    cr_assert_eq(ask(w, port, 5, 0, 0), MOTET_OK);
+    const uint64_t held = world_one(w, NUC_DELIVER)->held;
+    cr_assert_eq(freeze(w, port), MOTET_OK);
+    cr_assert_eq(port_op(w, NUC_PORT_DROP, port, false), MOTET_OK);
+    const struct image_item it = {.kind = IMAGE_PORT, .port = port};
+    cr_assert_eq(install(p.owner, port, it), MOTET_OK);
+    cr_expect_eq(world_reply(w, p.owner, held), MOTET_E_MOVING);
+    cr_assert_eq(port_op(w, NUC_PORT_DISCARD, port, false), MOTET_OK);
+    cr_expect_eq(world_reply(w, p.owner, held), MOTET_OK);
     pair_fini(&p);
 }
 

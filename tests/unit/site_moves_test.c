@@ -1,5 +1,3 @@
-#include <stdio.h>
-
 #include "site_world.h"
 #include "sites/site/site.h"
 

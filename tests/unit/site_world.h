@@ -2,6 +2,7 @@
 #define SITE_WORLD_H
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
