@@ -1,5 +1,6 @@
 #include "nucleus/core/nucleus.h"
 #include "nucleus_move.h"
+#include "proto/image.h"
 
 /* Ports that leave one nucleus for another; refusals first. */
 

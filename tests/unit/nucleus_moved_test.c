@@ -1,5 +1,6 @@
 #include "nucleus/core/nucleus.h"
 #include "nucleus_move.h"
+#include "proto/image.h"
 
 /* What goes along with a port from one nucleus to another. */
 
