@@ -531,3 +531,18 @@ enum motet_err adopt_item(struct nucleus *n, const struct nuc_in *in,
         return MOTET_E_PROTOCOL;
     }
 }
+
+bool nucleus_image_whole(const struct nucleus *n, struct motet_ui port)
+{
+    const struct port *p = port_get(n, port);
+    if (p == NULL || n->filled != NULL) {
+        return false;
+    }
+    list_foreach (node, &p->side->helds) {
+        const struct held *h = LIST_ENTRY(node, const struct held, of_port);
+        if (!h->delivered && h->parcel == NULL) {
+            return false;
+        }
+    }
+    return true;
+}

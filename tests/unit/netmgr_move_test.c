@@ -196,6 +196,11 @@ Test(netmgr_move, kept_messages_that_make_no_sense)
     kept.msg.annex_bytes = 1;
     bad(&o, kept, "an annex of no bytes");
     kept.msg.annex_bytes = 0;
+    kept.flag = false;
+    kept.msg.data = buf_new(&o.mem, 3);
+    bad(&o, kept, "a hole that has bytes");
+    image_release(&kept);
+    kept.flag = true;
     for (uint64_t seq = sending.base; seq < sending.end; seq++) {
         cr_expect_eq(item(&o, kept), MOTET_OK);
     }

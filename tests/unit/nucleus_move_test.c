@@ -381,6 +381,30 @@ Test(nucleus_move, given_up_at_any_item)
     cr_expect_geq(all, 13);
 }
 
+/* A request that waits comes with its message, or the port does not. */
+Test(nucleus_move, a_request_without_its_message)
+{
+    pair_init(&p);
+    struct image_item it = {.kind = IMAGE_PORT, .port = came};
+    cr_expect_not(nucleus_image_whole(p.to.n, came));
+    cr_assert_eq(install(p.owner, came, it), MOTET_OK);
+    cr_expect(nucleus_image_whole(p.to.n, came));
+    it = (struct image_item){
+        .kind = IMAGE_HELD,
+        .id = 1,
+        .left_ns = 1,
+        .place = {.site = WORLD_PEER, .incarnation = 1},
+        .msg = {.kind = MSG_REQUEST, .call = 5, .reply_to = world_far(1)}};
+    cr_assert_eq(install(p.owner, came, it), MOTET_OK);
+    cr_expect_not(nucleus_image_whole(p.to.n, came));
+    it.kind = IMAGE_QUEUED;
+    it.peer = world_far(1);
+    cr_assert_eq(install(p.owner, came, it), MOTET_OK);
+    cr_expect(nucleus_image_whole(p.to.n, came));
+    cr_assert_eq(port_op(&p.to, NUC_PORT_DISCARD, came, false), MOTET_OK);
+    pair_fini(&p);
+}
+
 /* Between a message and what is kept of it, too. */
 Test(nucleus_move, given_up_half_way_through_a_message)
 {
