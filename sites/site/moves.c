@@ -511,6 +511,9 @@ static void try_begin(struct site *s, struct move *m)
         move_end(s, m, MOTET_E_NO_ACTOR);
         return;
     }
+    if (s->now_ns < m->again_ns) {
+        return;
+    }
     const bool quiet = actors_quiet(s, m->actor);
     const enum motet_err err = quiet ? check_all(s, m) : MOTET_E_AGAIN;
     const enum motet_err begun = err == MOTET_OK ? begin(s, m) : err;
@@ -527,10 +530,8 @@ void moves_run(struct site *s)
 {
     list_foreach (it, &s->moves) {
         struct move *m = LIST_ENTRY(it, struct move, link);
-        if (!m->begun && s->now_ns >= m->again_ns) {
+        if (!m->begun) {
             try_begin(s, m);
-        } else if (!m->begun) {
-            continue;
         } else if (m->parts_sent < m->parts) {
             move_send_parts(s, m);
         }
