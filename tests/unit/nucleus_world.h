@@ -51,7 +51,7 @@ static inline void world_create(struct world *w,
 {
     w->n = nucleus_create(cfg);
     cr_assert_not_null(w->n);
-    w->site = site;
+    w->site = cfg->site;
     w->now_ns = 1000;
 }
 

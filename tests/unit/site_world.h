@@ -90,7 +90,7 @@ static inline void sw_put(struct sw_wire *x, int side, const void *bytes,
 static inline void sw_dial(struct sw *w, int from, const struct site_effect *e)
 {
     int to = 0;
-    char addr[16];
+    char addr[32];
     for (; to < (int)w->count; to++) {
         (void)snprintf(addr, sizeof addr, "site%d:1", to);
         if (strcmp(addr, e->addr) == 0) {
@@ -210,7 +210,7 @@ static inline void sw_run(struct sw *w, uint64_t ms)
 
 static inline void sw_boot(struct sw *w, int index)
 {
-    char name[16], address[16];
+    char name[32], address[32];
     struct site_config cfg = site_config_default();
     (void)snprintf(name, sizeof name, "site%d", index);
     (void)snprintf(address, sizeof address, "site%d:1", index);
