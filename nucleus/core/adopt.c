@@ -544,5 +544,13 @@ bool nucleus_image_whole(const struct nucleus *n, struct motet_ui port)
             return false;
         }
     }
+    /* What is being given up waits for the outcome of its request. */
+    list_foreach (node, &p->side->calls) {
+        const struct call *c = LIST_ENTRY(node, const struct call, of_port);
+        if (c->no != MOTET_OK &&
+            (c->leg == NULL || c->leg->state == PARCEL_WAITING)) {
+            return false;
+        }
+    }
     return true;
 }

@@ -71,9 +71,9 @@ def queued(seq, number=0, data=b"hello", annex=2):
                 + struct.pack("<Q", 10**6), data)
 
 
-def call(number, site=9):
+def call(number, site=9, err=0):
     return item(CALL, FAR + place(site) + struct.pack("<QQQHHHB", 0, number,
-                                                      10**9, 0, 0, 0, 0))
+                                                      10**9, err, 0, 0, 0))
 
 
 def watch(kind, number, subject=FAR, site=9):
@@ -139,6 +139,11 @@ FILES = {
                + kept(0)),
     "call_leg": (GIVEN_UP, port() + call(8, 0)
                  + sent(PARCEL, 5, 3, REQUEST, 8)),
+    "call_given_up": (STAYS, port() + call(8, 0, 3)
+                      + sent(STALLED, 5, 3, REQUEST, 8)),
+    "call_half": (STAYS, port() + call(8, 0, 3)),
+    "held_half": (STAYS, port() + held(6, 0)),
+    "void_with_bytes": (STAYS, port() + flow(SFLOW, 3, 4, 4) + kept(0, 0)),
     "watch_leg": (STAYS, port() + watch(WATCH, 3, FAR, 0)
                   + sent(PARCEL, 5, 5, 7, 3)),
     "parts_of_one": (GIVEN_UP, port() + sent(PARCEL, 5, 2, number=1)

@@ -405,6 +405,32 @@ Test(nucleus_move, a_request_without_its_message)
     pair_fini(&p);
 }
 
+/* So does a call that is being given up, with its request. */
+Test(nucleus_move, a_call_without_its_request)
+{
+    pair_init(&p);
+    struct image_item it = {.kind = IMAGE_PORT, .port = came};
+    cr_assert_eq(install(p.owner, came, it), MOTET_OK);
+    it = (struct image_item){.kind = IMAGE_CALL,
+                             .id = 3,
+                             .err = MOTET_E_TIMEOUT,
+                             .err2 = MOTET_E_MAYBE_TIMEOUT,
+                             .left_ns = UINT64_MAX};
+    cr_assert_eq(install(p.owner, came, it), MOTET_OK);
+    cr_expect_not(nucleus_image_whole(p.to.n, came));
+    it = (struct image_item){.kind = IMAGE_STALLED,
+                             .port = came,
+                             .peer = world_far(1),
+                             .role = 3,
+                             .id = 3,
+                             .left_ns = UINT64_MAX,
+                             .msg = {.kind = MSG_REQUEST}};
+    cr_assert_eq(install(p.owner, came, it), MOTET_OK);
+    cr_expect(nucleus_image_whole(p.to.n, came));
+    cr_assert_eq(port_op(&p.to, NUC_PORT_DISCARD, came, false), MOTET_OK);
+    pair_fini(&p);
+}
+
 /* Between a message and what is kept of it, too. */
 Test(nucleus_move, given_up_half_way_through_a_message)
 {
