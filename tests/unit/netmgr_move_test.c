@@ -326,9 +326,34 @@ Test(netmgr_move, send_counters_and_what_has_no_outcome)
 
     away(&o, one_here(), OTHER_SITE, OTHER_INCARNATION, 2);
     cr_expect_null(one_effect(&o, NET_OUTCOME, 0), "told there, once");
+    cr_expect_eq(netmgr_counts(o.net).flows_out, 0);
+    cr_expect_eq(netmgr_counts(o.net).pending, 0);
     one_wait(&o, 5000);
     cr_expect_null(one_effect(&o, NET_OUTCOME, 0));
     one_free(&o);
+    one_free(&to);
+}
+
+/* It moves on: where its numbers began is not where it came from. */
+Test(netmgr_move, the_origin_of_a_flow_stays)
+{
+    struct one to;
+    other_new(&to);
+    struct image_item it = sending;
+    it.port = one_here();
+    it.peer = one_there();
+    it.place = (struct place_of){.site = ONE_PEER, .incarnation = 20};
+    it.origin.site = 77;
+    it.origin_epoch = 9;
+    it.hi = it.end = it.base;
+    freeze(&to, one_here());
+    cr_assert_eq(item(&to, it), MOTET_OK);
+    here(&to, one_here(), 11);
+    freeze(&to, one_here());
+    image(&to, one_here());
+    cr_assert_eq(item_count, 1);
+    cr_expect_eq(items[0].origin.site, 77);
+    cr_expect_eq(items[0].origin_epoch, 9);
     one_free(&to);
 }
 

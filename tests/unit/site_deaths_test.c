@@ -211,3 +211,49 @@ Test(site_deaths, a_port_brings_the_deaths_along_that_it_was_told_of)
                  MOTET_NEWS_SITE_DEAD);
     sw_fini(&w);
 }
+
+/* However often it is offered: not before all have answered there, too. */
+Test(site_deaths, a_port_waits_until_they_are_told)
+{
+    uint64_t id;
+    const uint64_t stranger = 4711;
+    begin();
+    const struct motet_ui giver = sw_actor(&w, 0, "giver", false);
+    const struct motet_ui going = sw_port(&w, 0, giver);
+    deaths_begin(w.at[0].site, stranger, 9, NUC_SITE_DEAD);
+    site_settle(w.at[0].site);
+    sw_run(&w, 50);
+    cr_assert(knows_of(0, stranger, 9));
+    cr_assert_not(knows_of(1, stranger, 9));
+    sw_hold(&w, 1, 2, true);
+    cr_assert_eq(sw_ask(&w, 0, 1, giver, going, "taker", false, &id), MOTET_OK);
+    for (int i = 0; i < 300; i++) {
+        struct mig_xid xid;
+        sw_run(&w, 1);
+        cr_assert_neq(
+            migration_state(site_migration(w.at[1].site), going, &xid), MIG_PRP,
+            "after %d ms", i);
+    }
+    cr_expect_not(moves_find(w.at[0].site, id)->over, "it is offered again");
+    sw_hold(&w, 1, 2, false);
+    cr_expect_eq(sw_end(&w, 0, id, 500), MOTET_OK);
+    cr_expect(knows_of(1, stranger, 9));
+    sw_fini(&w);
+}
+
+/* Nor for ever: then the move says so. */
+Test(site_deaths, a_port_does_not_wait_for_ever)
+{
+    uint64_t id;
+    begin();
+    const struct motet_ui giver = sw_actor(&w, 0, "giver", false);
+    const struct motet_ui going = sw_port(&w, 0, giver);
+    deaths_begin(w.at[0].site, 4711, 9, NUC_SITE_DEAD);
+    site_settle(w.at[0].site);
+    sw_run(&w, 50);
+    sw_hold(&w, 1, 2, true);
+    cr_assert_eq(sw_ask(&w, 0, 1, giver, going, "taker", false, &id), MOTET_OK);
+    cr_expect_eq(sw_end(&w, 0, id, 2500), MOTET_E_AGAIN);
+    cr_expect(sw_lives(&w, 0, going));
+    sw_fini(&w);
+}

@@ -317,6 +317,23 @@ Test(site_moves, round_and_round)
     sw_fini(&w);
 }
 
+/* Also who never sent to it hears where it lives. */
+Test(site_moves, all_hear_where_it_is)
+{
+    begin_with(3, NULL);
+    cr_assert_eq(sw_move(&w, 0, 1, giver, port, "taker"), MOTET_OK);
+    sw_run(&w, 100);
+    for (int at = 0; at < 3; at++) {
+        uint64_t epoch;
+        const struct place_of place =
+            netmgr_where(site_netmgr(w.at[at].site), port, &epoch);
+        cr_expect_eq(place.site, sw_id(1), "site%d", at);
+        cr_expect_eq(place.incarnation, 1);
+        cr_expect_eq(epoch, 2);
+    }
+    sw_fini(&w);
+}
+
 /* Its groups are said at the new site at once, at the old one until then. */
 Test(site_moves, a_group_is_never_empty)
 {
