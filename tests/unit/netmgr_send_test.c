@@ -34,6 +34,20 @@ Test(netmgr_send, refused_at_once)
     struct net_in in = one_send_in(&o, 1, 0, 0);
     in.dst = ui_make(1234, 1, UI_PORT, 1);
     cr_expect_eq(one_step(&o, in), MOTET_E_NO_SITE, "never heard of");
+    cr_assert_eq(one_step(&o, (struct net_in){.kind = NET_IN_WHERE,
+                                              .dst = one_there(),
+                                              .site = 1234,
+                                              .incarnation = 1,
+                                              .epoch = 2}),
+                 MOTET_OK);
+    in.dst = one_there();
+    cr_expect_eq(one_step(&o, in), MOTET_E_UNREACHABLE, "others have met it");
+    cr_assert_eq(one_step(&o, (struct net_in){.kind = NET_IN_WHERE,
+                                              .dst = one_there(),
+                                              .site = ONE_PEER,
+                                              .incarnation = 20,
+                                              .epoch = 3}),
+                 MOTET_OK);
     (void)!one_step(&o, (struct net_in){.kind = NET_IN_DEAD,
                                         .site = ONE_PEER,
                                         .incarnation = 19});

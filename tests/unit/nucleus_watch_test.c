@@ -269,6 +269,27 @@ Test(nucleus_watch, no_room_there_is_asked_again)
     scene_fini(&s);
 }
 
+/* It moved to a site that nobody here has met: that may come, or not. */
+Test(nucleus_watch, a_site_that_was_not_met_is_waited_for)
+{
+    static struct scene s;
+    scene_init(&s);
+    const uint64_t id = watch(&s, world_far(1));
+    for (int second = 0; second < 60; second++) {
+        const uint64_t ticket = world_one(&s.w, NUC_TO_NET)->ticket;
+        world_clear(&s.w);
+        cr_assert_eq(world_outcome(&s.w, ticket, MOTET_E_UNREACHABLE),
+                     MOTET_OK);
+        cr_assert_eq(world_seen(&s.w, NUC_DELIVER), 0);
+        world_pass(&s.w, UINT64_C(1000) * WORLD_MS);
+    }
+    const uint64_t ticket = world_one(&s.w, NUC_TO_NET)->ticket;
+    world_clear(&s.w);
+    cr_assert_eq(world_outcome(&s.w, ticket, MOTET_E_UNREACHABLE), MOTET_OK);
+    expect_news(&s, id, MOTET_NEWS_SITE_DEAD, world_far(1));
+    scene_fini(&s);
+}
+
 Test(nucleus_watch, the_site_of_a_watched_port)
 {
     static struct scene s;
