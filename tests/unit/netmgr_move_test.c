@@ -1,102 +1,12 @@
 #include <stdio.h>
 
 #include "netmgr/core/netmgr.h"
-#include "netmgr_one.h"
+#include "netmgr_move.h"
 
 /* Flows of ports that move: what is refused first, then what stands still,
  * what goes along, and who is sent where. */
 
 TestSuite(netmgr_move, .timeout = 20);
-
-enum { OTHER_SITE = 6, OTHER_INCARNATION = 11, ITEMS_MAX = 64 };
-
-/* The site to which ports move; it knows ONE_PEER as well. */
-static void other_new(struct one *o)
-{
-    one_init(o);
-    struct netmgr_config cfg = one_config(o);
-    cfg.site = OTHER_SITE;
-    cfg.incarnation = OTHER_INCARNATION;
-    cfg.name = "other";
-    one_create(o, &cfg);
-    struct net_hello h = one_hello();
-    h.to_site = OTHER_SITE;
-    one_accept(o, 1);
-    one_give_hello(o, 1, &h);
-}
-
-static enum motet_err item(struct one *o, struct image_item it)
-{
-    return one_step(o, (struct net_in){.kind = NET_IN_ITEM, .item = &it});
-}
-
-static void freeze(struct one *o, struct motet_ui port)
-{
-    cr_assert_eq(
-        one_step(o, (struct net_in){.kind = NET_IN_FREEZE, .dst = port}),
-        MOTET_OK);
-}
-
-static void here(struct one *o, struct motet_ui port, uint64_t epoch)
-{
-    cr_assert_eq(one_step(o, (struct net_in){.kind = NET_IN_HERE,
-                                             .dst = port,
-                                             .epoch = epoch}),
-                 MOTET_OK);
-}
-
-static void away(struct one *o, struct motet_ui port, uint64_t site,
-                 uint32_t incarnation, uint64_t epoch)
-{
-    cr_assert_eq(one_step(o, (struct net_in){.kind = NET_IN_AWAY,
-                                             .dst = port,
-                                             .site = site,
-                                             .incarnation = incarnation,
-                                             .epoch = epoch}),
-                 MOTET_OK);
-}
-
-static struct image_item items[ITEMS_MAX];
-static uint32_t item_count;
-
-/* Its image; what it refers to is let go of. */
-static void image(const struct one *o, struct motet_ui port)
-{
-    struct net_walk walk = {0};
-    struct image_item it;
-    item_count = 0;
-    while (netmgr_image(o->net, port, &walk, &it)) {
-        cr_assert_lt(item_count, ITEMS_MAX);
-        items[item_count] = it;
-        items[item_count].msg.data = NULL;
-        item_count++;
-        image_release(&it);
-    }
-}
-
-/* With `size` bytes in the memory of `to` for each message that is kept. */
-static void give_all(struct one *to, uint32_t size)
-{
-    for (uint32_t i = 0; i < item_count; i++) {
-        struct image_item it = items[i];
-        if (it.kind == IMAGE_KEPT && it.flag && size > 0) {
-            it.msg.data = buf_new(&to->mem, size);
-        }
-        cr_assert_eq(item(to, it), MOTET_OK, "item %u", i);
-    }
-}
-
-static const struct net_data *data(const struct one *o, uint32_t nth)
-{
-    const struct one_effect *e = one_frame(o, NET_DATA, nth);
-    return e == NULL ? NULL : &e->e.frame.u.data;
-}
-
-static const struct net_bind *bind_of(const struct one *o)
-{
-    cr_assert_eq(one_frames(o, NET_BIND), 1);
-    return &one_frame(o, NET_BIND, 0)->e.frame.u.bind;
-}
 
 /* ---- What is refused -------------------------------------------------------
  */
@@ -111,17 +21,6 @@ static const struct image_item sending = {
     .base = 3,
     .hi = 4,
     .end = 6,
-};
-
-static const struct image_item receiving = {
-    .kind = IMAGE_RFLOW,
-    .port = {ONE_PEER, (UINT64_C(20) << 32) + (1 << 28) + 3},
-    .peer = {ONE_SITE, (UINT64_C(10) << 32) + (1 << 28) + 4},
-    .place = {.site = ONE_SITE, .incarnation = ONE_INCARNATION},
-    .epoch = 1,
-    .origin = {.site = ONE_SITE},
-    .origin_epoch = 1,
-    .base = 4,
 };
 
 static void bad(struct one *o, struct image_item it, const char *what)
@@ -572,94 +471,5 @@ Test(netmgr_move, a_sender_follows)
     cr_assert_eq(one_frames(&o, NET_DATA), 1);
     cr_expect_eq(one_frame(&o, NET_DATA, 0)->e.conn, 2);
     cr_expect_eq(data(&o, 0)->seq, base + 1);
-    one_free(&o);
-}
-
-/* ---- The loop --------------------------------------------------------------
- */
-
-/* Feeds back what this site sends to itself. @return how many frames */
-static uint32_t loop(struct one *o)
-{
-    static struct net_frame frames[64];
-    static uint64_t conns[64];
-    uint32_t count = 0;
-    uint32_t fed = 0;
-    for (int turn = 0; turn < 8; turn++) {
-        one_flush(o);
-        for (uint32_t i = 0; i < o->count && count < 64; i++) {
-            const struct net_effect *e = &o->got[i].e;
-            if (e->kind == NET_FRAME && e->conn != 1) {
-                conns[count] = e->conn;
-                frames[count++] = e->frame;
-            }
-        }
-        for (; fed < count; fed++) {
-            static const uint8_t zeroes[NET_FRAGMENT_BYTES];
-            if (frames[fed].kind == NET_DATA) {
-                frames[fed].u.data.bytes = zeroes;
-                frames[fed].u.data.hold = NULL;
-            }
-            one_give(o, conns[fed], frames[fed]);
-            if (one_effect(o, NET_OFFER, 0) != NULL) {
-                return fed + 1;
-            }
-        }
-    }
-    return count;
-}
-
-/* A port to which something was under way has come to this very site. */
-Test(netmgr_move, the_destination_comes_here)
-{
-    struct one o;
-    one_session(one_new(&o));
-    cr_assert_eq(one_send(&o, 1, 10, 0), MOTET_OK);
-    one_flush(&o);
-    freeze(&o, one_there());
-    struct image_item it = receiving;
-    it.place =
-        (struct place_of){.site = ONE_SITE, .incarnation = ONE_INCARNATION};
-    it.base = 1; /* it had not arrived there */
-    cr_assert_eq(item(&o, it), MOTET_OK);
-    here(&o, one_there(), 2);
-    cr_expect_gt(loop(&o), 1);
-    const struct one_effect *e = one_effect(&o, NET_OFFER, 0);
-    cr_assert_not_null(e, "once more, by the loop");
-    cr_expect(ui_equal(e->e.src, one_here()));
-    cr_expect(ui_equal(e->e.dst, one_there()));
-    cr_expect_eq(e->e.place.site, ONE_SITE);
-    one_free(&o);
-}
-
-/* Likewise, where it had arrived: then only its outcome comes. */
-Test(netmgr_move, the_destination_comes_here_with_it)
-{
-    struct one o;
-    one_session(one_new(&o));
-    cr_assert_eq(one_send(&o, 1, 10, 0), MOTET_OK);
-    one_flush(&o);
-    const uint64_t base = bind_of(&o)->base;
-    freeze(&o, one_there());
-    struct image_item it = receiving;
-    it.base = base + 1;
-    cr_assert_eq(item(&o, it), MOTET_OK);
-    here(&o, one_there(), 2);
-    bool told = false;
-    for (int turn = 0; turn < 8; turn++) {
-        one_flush(&o);
-        const uint32_t count = o.count;
-        static struct one_effect seen[64];
-        cr_assert_lt(count, 64);
-        memcpy(seen, o.got, count * sizeof seen[0]);
-        for (uint32_t i = 0; i < count; i++) {
-            if (seen[i].e.kind == NET_FRAME && seen[i].e.conn != 1) {
-                one_give(&o, seen[i].e.conn, seen[i].e.frame);
-                cr_expect_null(one_effect(&o, NET_OFFER, 0));
-                told |= one_outcome(&o, 1) == MOTET_OK;
-            }
-        }
-    }
-    cr_expect(told);
     one_free(&o);
 }
