@@ -32,8 +32,26 @@ struct spot {
     bool idle; /* its actor stands still: one of its ports moves */
 };
 
+struct worker;
+
+/* What the workers do in place of what is drawn: points_load.c. */
+struct story {
+    uint32_t ports; /* of each, at its start */
+    void (*op)(struct motet_self *self, struct worker *k);
+    /** Until the next one. */
+    uint64_t (*wait_ns)(const struct worker *k);
+    /** What becomes of a request: as drawn, or at once. */
+    uint64_t (*draw)(const struct worker *k, const struct motet_view *v,
+                     uint64_t draw);
+    /** Bytes of the next message. */
+    size_t (*size)(const struct worker *k);
+};
+
+extern const struct story points_story;
+
 struct work {
     struct world *world;
+    const struct story *story; /* NULL: all is drawn */
     uint64_t ids;
     struct spot spot[SPOTS];
     uint32_t spots; /* ever */
@@ -90,15 +108,19 @@ struct worker {
     struct node *node; /* where it is */
     struct node *home; /* where it began */
     uint32_t number;
+    bool lost; /* to a copy of a site: of no interest any more */
     struct motet_ui ui;
     uint64_t asked; /* call by which it asked for a move, 0: none */
     uint64_t move;  /* the last one that was begun */
+    uint64_t ops;   /* of a story: done so far */
     struct my_port port[PORTS_MAX];
     struct my_held held[HELD_MAX];
     struct my_call call[CALLS_MAX];
     struct my_watch watch[WATCHES_MAX];
     struct my_again again[AGAIN_MAX];
 };
+
+struct Motet__ControlRequest;
 
 extern const struct motet_supervisor worker_table;
 
@@ -136,6 +158,9 @@ void worker_settle(struct worker *k, const char *args);
 bool ops_heard_of(const struct worker *k, struct motet_ui port);
 
 /* moving.c: with --workload migrate */
+/** Asks the site where it is for something about a move, from that port. */
+void moving_ask(struct motet_self *self, struct worker *k, struct motet_ui port,
+                const struct Motet__ControlRequest *q);
 /** Moves a port, or the worker, or gives up its last move. */
 void ops_move(struct motet_self *self, struct worker *k);
 /** The answer to such a call. @return false: it was another call */
@@ -146,8 +171,9 @@ void moving_note(struct work *work, enum check_what what, struct motet_ui port,
 /** @return the number; 0: not known */
 uint64_t moving_recall(const struct work *work, enum check_what what,
                        struct motet_ui port, uint64_t id);
-/** Its functions run on another site than before: says where. */
-void moving_arrived(struct motet_self *self, struct worker *k);
+/** Its functions may run on another site than before: says where.
+ * @return false: on a copy of one, which is not judged */
+bool moving_arrived(struct motet_self *self, struct worker *k);
 bool moving_adopt(struct motet_self *self, void *state, struct motet_ui port);
 void moving_adopted(struct motet_self *self, struct worker *k,
                     const struct motet_event *event);
@@ -182,6 +208,15 @@ void groups_inspect(struct world *w);
 void ops_forget_spot(struct work *work, struct motet_ui port);
 void ops_forget_again(struct worker *k, struct motet_ui port);
 void ops_open_port(struct motet_self *self, struct worker *k, uint32_t index);
+/** The event that begins a send or a call, with its number. */
+struct check_event ops_begin(struct worker *k, enum check_what what,
+                             struct motet_ui port, int64_t timeout_ms);
+/** A place for a call, NULL: they are all taken. */
+struct my_call *ops_free_call(struct worker *k);
+/** @return whether it was begun */
+bool ops_call(struct motet_self *self, struct worker *k, struct check_event *e,
+              const struct motet_dest *dest, struct my_call *slot,
+              int64_t timeout_ms);
 /** One operation, drawn. */
 void ops_random(struct motet_self *self, struct worker *k);
 /** Opens what is closed; `all`: not only what is due. */

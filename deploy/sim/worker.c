@@ -108,6 +108,7 @@ static void again(struct motet_self *self, struct worker *k)
         prng_init(&p, motet_actor_random(self));
         ns = 1 + prng_exponential(&p, work->world->tuning.op_mean_ns);
         ns = ns > SECOND ? SECOND : ns;
+        ns = work->story != NULL ? work->story->wait_ns(k) : ns;
     }
     if (motet_actor_timer(self, TIMER_OP, ns) != MOTET_OK) {
         motet_actor_end(self); /* no memory: it is started anew */
@@ -122,7 +123,9 @@ static enum motet_err on_start(struct motet_self *self, void *state,
     worker_settle(k, args);
     const struct check_event e = worker_event(k, CHECK_UI_ISSUED, k->ui);
     worker_feed(k, &e);
-    const uint64_t ports = 1 + motet_actor_random(self) % PORTS_MAX;
+    const uint64_t drawn = 1 + motet_actor_random(self) % PORTS_MAX;
+    const struct story *story = k->work->story;
+    const uint64_t ports = story != NULL ? story->ports : drawn;
     for (uint32_t i = 0; i < ports; i++) {
         ops_open_port(self, k, i);
     }
@@ -153,7 +156,9 @@ static void hold(struct motet_self *self, struct worker *k,
 static void on_request(struct motet_self *self, struct worker *k,
                        const struct motet_view *v, uint64_t id)
 {
-    const uint64_t draw = motet_actor_random(self) % 100;
+    const struct story *story = k->work->story;
+    const uint64_t drawn = motet_actor_random(self) % 100;
+    const uint64_t draw = story != NULL ? story->draw(k, v, drawn) : drawn;
     struct my_held now = {.held = v->held, .id = id, .port = v->port};
     struct check_event e = worker_event(k, CHECK_FORWARD, v->port);
     e.id = id;
@@ -191,7 +196,9 @@ static void on_message(struct motet_self *self, void *state,
 {
     struct worker *k = state;
     struct label label = {0};
-    moving_arrived(self, k);
+    if (!moving_arrived(self, k)) {
+        return;
+    }
     struct check_event e = worker_event(k, CHECK_DELIVER, view->port);
     e.broken = !worker_read(k, view, &label);
     e.id = label.id;
@@ -286,7 +293,9 @@ static void on_event(struct motet_self *self, void *state,
                      const struct motet_event *event)
 {
     struct worker *k = state;
-    moving_arrived(self, k);
+    if (!moving_arrived(self, k)) {
+        return;
+    }
     struct check_event e = worker_event(k, CHECK_SEND_END, event->port);
     switch (event->kind) {
     case MOTET_EVENT_SENT:
@@ -326,7 +335,9 @@ static void on_timer(struct motet_self *self, void *state, uint64_t timer)
     struct worker *k = state;
     const bool all = k->work->draining;
     CHECK(timer == TIMER_OP);
-    moving_arrived(self, k);
+    if (!moving_arrived(self, k)) {
+        return;
+    }
     ops_enable(self, k, all);
     ops_answer(self, k, all);
     if (!all) {
@@ -340,7 +351,9 @@ static void on_timer(struct motet_self *self, void *state, uint64_t timer)
 static void on_stop(struct motet_self *self, void *state)
 {
     struct worker *k = state;
-    moving_arrived(self, k);
+    if (!moving_arrived(self, k)) {
+        return;
+    }
     for (uint32_t i = 0; i < PORTS_MAX; i++) {
         if (!ui_is_zero(k->port[i].ui) &&
             owners_here(k->work, k->port[i].ui, k->node)) {

@@ -157,6 +157,10 @@ static enum motet_err take_held(struct nucleus *n, struct port *p,
         msg_check(n, &it->msg) != MOTET_OK) {
         return MOTET_E_PROTOCOL;
     }
+    if (held_find(n, it->msg.reply_to, it->msg.call) != NULL) {
+        return MOTET_E_AGAIN; /* it was handed on to here, which it does not
+                               * know yet over there */
+    }
     struct held *h = held_new(n, p, &it->msg, NULL, it->place, it->id, &err);
     if (h == NULL) {
         return err == MOTET_E_PROTOCOL ? MOTET_E_EXISTS : err;

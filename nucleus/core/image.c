@@ -81,7 +81,7 @@ static void give_held(const struct nucleus *n, const struct held *h,
                          : (struct place_of){n->cfg.site, n->cfg.incarnation};
     }
     give_msg(it, &h->msg);
-    if (h->msg.data == NULL) { /* with the message, which goes by itself */
+    if (it->msg.data == NULL) { /* it is with the message, which follows */
         it->msg.annex_bytes = 0;
     }
 }

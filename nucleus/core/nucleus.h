@@ -108,7 +108,8 @@ enum nuc_kind {
     NUC_PORT_ITEM, /* port; item of it, in the order of nucleus_image(), actor:
                     * who is to own it -> out.ticket of a PARCEL. A KEPT with
                     * that ticket follows it; of its data a reference is
-                    * taken. The port is frozen. EXISTS, LIMIT,
+                    * taken. The port is frozen. EXISTS, LIMIT, AGAIN (a call
+                    * of it is being handed on to here),
                     * NO_MEMORY, DECLINED, PROTOCOL: discard it. Takes
                     * item->msg.data on success */
     NUC_PORT_ACTIVATE, /* port: it is owned here; NUC_PORT_ADOPTED follows */

@@ -6,8 +6,8 @@
 
 enum {
     ASK_AGAIN_MS = 50,
-    ALONE_MS = 10000, /* after its start a site that has met nobody takes its
-                       * earlier lives' ports for dead */
+    MEET_MS = 10000, /* for which a site that starts waits for those whom it was
+                      * told to join */
 };
 
 /* A site that must answer. */
@@ -95,6 +95,7 @@ static void ask(struct site *s, const struct death *d, const struct witness *w)
                   &(struct dir_msg){.kind = DIR_SYNC,
                                     .author = d->t.site,
                                     .incarnation = d->t.incarnation,
+                                    .full = d->how == NUC_SITE_LEFT,
                                     .token = d->token});
 }
 
@@ -166,6 +167,24 @@ void deaths_begin(struct site *s, uint64_t site, uint32_t incarnation,
     death_new(s, site, incarnation, how);
 }
 
+/* What another site takes for over is over here too. */
+static void believe(struct site *s, uint64_t site, uint32_t incarnation,
+                    enum nuc_site_state how)
+{
+    const struct tomb_node *n = tomb_of(s, site);
+
+    if (site == s->cfg.site || (n != NULL && n->t.incarnation >= incarnation)) {
+        return; /* of its own death it hears soon enough */
+    }
+    members_step(s->members, &(struct member_in){.kind = how == NUC_SITE_LEFT
+                                                             ? MEMBER_IN_BYE
+                                                             : MEMBER_IN_DEAD,
+                                                 .now_ns = s->now_ns,
+                                                 .site = site,
+                                                 .incarnation = incarnation});
+    deaths_begin(s, site, incarnation, how);
+}
+
 /* ---- Answers ---------------------------------------------------------------
  */
 
@@ -192,9 +211,8 @@ void deaths_message(struct site *s, uint64_t from, const struct dir_msg *msg)
         answered(s, from, msg);
         return;
     }
-    if (msg->author != s->cfg.site) {
-        moves_gone(s, msg->author, msg->incarnation);
-    }
+    believe(s, msg->author, msg->incarnation,
+            msg->full ? NUC_SITE_LEFT : NUC_SITE_DEAD);
     site_settle(s);
     site_send_dir(s, from,
                   &(struct dir_msg){
@@ -212,12 +230,11 @@ static bool has_said_all(const struct site *s, const struct witness *w)
                                                w->incarnation) >= w->version;
 }
 
-/* Whoever has come since is asked too: a site that starts hears of deaths
- * before it has met all the others. */
+/* Whoever has come since is asked too; a site that starts hears of deaths
+ * before it has met the others, of whom one may have what moved. */
 static bool complete(struct site *s, struct death *d)
 {
-    const bool own = d->t.site == s->cfg.site;
-    const uint64_t alone_ns = s->born_ns + ALONE_MS * UINT64_C(1000000);
+    const bool starts = s->now_ns - s->born_ns < MEET_MS * UINT64_C(1000000);
     bool alone = true;
     bool all = true;
     struct member_info m;
@@ -228,7 +245,10 @@ static bool complete(struct site *s, struct death *d)
             all = has_said_all(s, witness_of(s, d, &m)) && all;
         }
     }
-    return all && (!own || !alone || s->now_ns >= alone_ns);
+    if (starts && (alone || !netmgr_met_seeds(s->netmgr))) {
+        return false;
+    }
+    return all;
 }
 
 /* First what was under way to it ends, then those who watch it hear. */
@@ -301,17 +321,6 @@ bool deaths_told(struct site *s, const struct tomb *tomb)
 {
     const struct tomb_node *n = tomb_of(s, tomb->site);
 
-    if (n != NULL && n->t.incarnation >= tomb->incarnation) {
-        return n->told >= tomb->incarnation;
-    }
-    if (tomb->site == s->cfg.site) {
-        return false; /* it will hear of its own death soon enough */
-    }
-    members_step(s->members,
-                 &(struct member_in){.kind = MEMBER_IN_DEAD,
-                                     .now_ns = s->now_ns,
-                                     .site = tomb->site,
-                                     .incarnation = tomb->incarnation});
-    deaths_begin(s, tomb->site, tomb->incarnation, NUC_SITE_DEAD);
-    return false;
+    believe(s, tomb->site, tomb->incarnation, NUC_SITE_DEAD);
+    return n != NULL && n->told >= tomb->incarnation;
 }

@@ -8,7 +8,9 @@
 
 enum {
     QUIET_MS_MAX = 2000, /* for an actor to have done what it was given */
-    AGAIN_MS = 1,        /* until what could not be done is tried again */
+    LATER_MS = 20, /* until a refused move is tried again: what was in its way
+                    * goes on meanwhile */
+    AGAIN_MS = 1,  /* until what could not be done is tried again */
 };
 
 /* ---- Life ------------------------------------------------------------------
@@ -208,6 +210,7 @@ enum motet_err moves_start(struct site *s, const struct move_request *q,
         return err;
     }
     m->note.id = ++s->move_ids;
+    m->attempt = m->note.id;
     m->note.from = s->cfg.site;
     m->note.to = q->to;
     m->note.ports = m->count;
@@ -409,24 +412,37 @@ static enum motet_err check_all(struct site *s, struct move *m)
     return err == MOTET_E_MOVING ? MOTET_E_AGAIN : err; /* one is coming */
 }
 
-void move_start_over(struct move *m)
+static void move_unbegin(struct move *m)
 {
     m->begun = false;
     m->content_size = 0;
+    m->groups.count = 0;
+    m->note.queued = 0;
     m->parts = 0;
     m->parts_sent = 0;
     m->parts_done = 0;
-    m->groups.count = 0;
-    m->note.queued = 0;
+}
+
+bool move_again(struct site *s, struct move *m, enum motet_err err)
+{
+    if (err != MOTET_E_AGAIN || s->now_ns >= m->give_up_ns) {
+        return false;
+    }
+    move_unbegin(m);
+    m->later_ns = m->later_ns == 0 ? LATER_MS * MS : 2 * m->later_ns;
+    m->not_before_ns = s->now_ns + m->later_ns;
+    m->attempt = ++s->move_ids;
+    return true;
 }
 
 static void try_begin(struct site *s, struct move *m)
 {
-    if (m->self != NULL && m->self->ending) {
-        move_end(s, m, MOTET_E_NO_ACTOR);
+    if (m->self != NULL &&
+        (actors_find(s, m->actor) != m->self || m->self->ending)) {
+        move_end(s, m, MOTET_E_NO_ACTOR); /* it has ended meanwhile */
         return;
     }
-    if (s->now_ns < m->again_ns) {
+    if (s->now_ns < m->not_before_ns) {
         return;
     }
     const bool quiet = actors_quiet(s, m->actor);
@@ -435,7 +451,7 @@ static void try_begin(struct site *s, struct move *m)
     if (begun == MOTET_OK) {
         return;
     }
-    move_start_over(m);
+    move_unbegin(m);
     if (!may_come_good(begun) || s->now_ns >= m->give_up_ns) {
         move_end(s, m, begun);
     }
@@ -471,7 +487,8 @@ uint64_t moves_deadline_ns(const struct site *s)
         const struct move *m = LIST_ENTRY(it, const struct move, link);
         if (!m->begun || m->parts_sent < m->parts) {
             const uint64_t soon = s->now_ns + AGAIN_MS * MS;
-            const uint64_t due = soon < m->again_ns ? m->again_ns : soon;
+            const uint64_t due =
+                soon > m->not_before_ns ? soon : m->not_before_ns;
             at = due < at ? due : at;
         }
     }
@@ -529,14 +546,21 @@ static bool hopeless(enum motet_err err)
            err == MOTET_E_TOO_BIG;
 }
 
+static struct move *by_attempt(const struct site *s, uint64_t attempt)
+{
+    list_foreach (it, &s->moves) {
+        struct move *m = LIST_ENTRY(it, struct move, link);
+        if (m->begun && m->attempt == attempt) {
+            return m;
+        }
+    }
+    return NULL;
+}
+
 /* A part of a PREPARE has arrived, or will not. */
 void moves_outcome(struct site *s, uint64_t ticket, enum motet_err err)
 {
-    const struct mig_xid xid = {
-        .site = s->cfg.site,
-        .number = (ticket & ~(UINT64_C(1) << 63)) >> 16,
-    };
-    struct move *m = move_of(s, &xid);
+    struct move *m = by_attempt(s, (ticket & ~(UINT64_C(1) << 63)) >> 16);
 
     if (m == NULL || (err != MOTET_OK && !hopeless(err))) {
         return; /* it times out */

@@ -2,8 +2,6 @@
 
 /* What the machine (sites/core/migration.h) decided, carried out. */
 
-enum { OFFER_AGAIN_MS = 20 }; /* until what was refused for this moment only */
-
 static void on_send(struct site *s, const struct mig_effect *e)
 {
     struct move *m = move_of(s, &e->xid);
@@ -33,6 +31,8 @@ static void on_step(struct site *s, const struct mig_effect *e)
         .from = e->from,
         .event = e->event,
         .to = e->to,
+        .port = e->count > 0 ? e->ports[0].ui : (struct motet_ui){0},
+        .epoch = e->count > 0 ? e->ports[0].epoch : 0,
     };
 }
 
@@ -44,15 +44,11 @@ static void on_thaw(struct site *s, const struct mig_effect *e)
         const struct mig_port *p = &e->ports[i];
         move_port_here(s, NUC_PORT_THAW, p->ui, p->epoch + e->epoch_plus);
     }
-    if (m == NULL) {
-        return;
-    }
-    actors_thaw(s, m->self);
-    if (e->err == MOTET_E_AGAIN && s->now_ns < m->give_up_ns) {
-        move_start_over(m);
-        m->again_ns = s->now_ns + OFFER_AGAIN_MS * UINT64_C(1000000);
-    } else {
-        move_end(s, m, e->err != MOTET_OK ? e->err : MOTET_E_TIMEOUT);
+    if (m != NULL) {
+        actors_thaw(s, m->self);
+        if (!move_again(s, m, e->err)) {
+            move_end(s, m, e->err != MOTET_OK ? e->err : MOTET_E_TIMEOUT);
+        }
     }
 }
 
