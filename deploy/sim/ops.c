@@ -218,6 +218,7 @@ static void op_group(struct motet_self *self, struct worker *k)
                : motet_actor_leave(self, &cap, p->ui);
     if (e.err == MOTET_OK) {
         worker_feed(k, &e);
+        groups_note(work, cap.ui, p->ui, in);
     }
 }
 

@@ -359,6 +359,7 @@ static void play(struct world *w)
     if (w->opt->plugin == NULL) {
         work_judge(w->work);
         moving_inspect(w, true);
+        groups_inspect(w);
     }
     user_look(w, MOTET_SETTLED);
     say_phase(w, 2);

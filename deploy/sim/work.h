@@ -196,6 +196,14 @@ void owners_follow(struct work *k, struct motet_ui from, struct motet_ui to,
  * none is half-way (P6). */
 void moving_inspect(struct world *w, bool last);
 
+/* groups.c */
+/** The port was put into the group by its owner, or taken out. */
+void groups_note(struct work *work, struct motet_ui group, struct motet_ui port,
+                 bool in);
+/** P8: in the end each site knows who is in which group, and where it lives;
+ * and a port that has moved is in those that it was in (P6). */
+void groups_inspect(struct world *w);
+
 /* ops.c */
 void ops_forget_spot(struct work *work, struct motet_ui port);
 void ops_forget_again(struct worker *k, struct motet_ui port);

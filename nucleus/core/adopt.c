@@ -383,6 +383,7 @@ static enum motet_err bind_parcel(struct nucleus *n, struct port *p,
             return err;
         }
         q->held->parcel = q;
+        bond_cut(n, &q->held->holder); /* it is in nobody's hand */
     } else if (q->role == PARCEL_WATCH) {
         q->watch = watch_get(n, it->id);
         if (q->watch == NULL || q->watch->port != p || q->watch->leg != NULL) {
@@ -534,4 +535,27 @@ enum motet_err adopt_item(struct nucleus *n, const struct nuc_in *in,
     default:
         return MOTET_E_PROTOCOL;
     }
+}
+
+bool nucleus_image_whole(const struct nucleus *n, struct motet_ui port)
+{
+    const struct port *p = port_get(n, port);
+    if (p == NULL || n->filled != NULL) {
+        return false;
+    }
+    list_foreach (node, &p->side->helds) {
+        const struct held *h = LIST_ENTRY(node, const struct held, of_port);
+        if (!h->delivered && h->parcel == NULL) {
+            return false;
+        }
+    }
+    /* What is being given up waits for the outcome of its request. */
+    list_foreach (node, &p->side->calls) {
+        const struct call *c = LIST_ENTRY(node, const struct call, of_port);
+        if (c->no != MOTET_OK &&
+            (c->leg == NULL || c->leg->state == PARCEL_WAITING)) {
+            return false;
+        }
+    }
+    return true;
 }

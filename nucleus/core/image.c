@@ -212,7 +212,11 @@ static const struct list *list_of(const struct port *p, int stage)
     }
     switch (stage) {
     case STAGE_MEMBERS:
+#ifdef MOTET_BUG_LEAVE_GROUP
+        return NULL;
+#else
         return &s->members;
+#endif
     case STAGE_HELDS:
         return &s->helds;
     case STAGE_CALLS:

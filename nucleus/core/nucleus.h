@@ -331,6 +331,11 @@ MUST_USE bool nucleus_image(const struct nucleus *n, struct motet_ui port,
 MUST_USE bool nucleus_image_parcel(const struct nucleus *n, uint64_t ticket,
                                    struct image_item *it);
 
+/** Whether nothing is missing of what came of a port by NUC_PORT_ITEM: what is
+ * not whole must be discarded. */
+MUST_USE bool nucleus_image_whole(const struct nucleus *n,
+                                  struct motet_ui port);
+
 /** Whether a port of this actor is moving away: it must not be heard now. One
  * that comes does not count: the actor does not know it yet. */
 bool nucleus_actor_frozen(const struct nucleus *n, struct motet_ui actor);

@@ -519,8 +519,13 @@ enum motet_err moves_offer(struct site *s, const struct net_effect *e)
     struct wire_migrate m;
     const struct buf *data = e->msg.data;
 
-    if (!ui_equal(e->src, ui_of_control(e->place.site)) || data == NULL ||
-        !wire_decode_migrate(data->data, data->size, &m)) {
+    if (!ui_equal(e->src, ui_of_control(e->place.site)) || data == NULL) {
+        return MOTET_E_PROTOCOL;
+    }
+    if (data->size > 0 && data->data[0] != WIRE_MIGRATE_VERSION) {
+        return MOTET_E_VERSION;
+    }
+    if (!wire_decode_migrate(data->data, data->size, &m)) {
         return MOTET_E_PROTOCOL;
     }
     if (m.frame.kind == MIG_PREPARE) {
@@ -532,6 +537,13 @@ enum motet_err moves_offer(struct site *s, const struct net_effect *e)
                .kind = MIG_IN_FRAME, .site = e->place.site, .frame = &m.frame});
     CHECK(err == MOTET_OK);
     return MOTET_OK;
+}
+
+/* It is not understood over there, and would not be the next time. */
+static bool hopeless(enum motet_err err)
+{
+    return err == MOTET_E_VERSION || err == MOTET_E_PROTOCOL ||
+           err == MOTET_E_TOO_BIG;
 }
 
 static struct move *by_attempt(const struct site *s, uint64_t attempt)
@@ -550,12 +562,17 @@ void moves_outcome(struct site *s, uint64_t ticket, enum motet_err err)
 {
     struct move *m = by_attempt(s, (ticket & ~(UINT64_C(1) << 63)) >> 16);
 
-    if (m == NULL || err != MOTET_OK) {
+    if (m == NULL || (err != MOTET_OK && !hopeless(err))) {
         return; /* it times out */
     }
-    m->parts_done++;
     const enum motet_err step = site_migrate(
-        s, &(struct mig_in){.kind = MIG_IN_PROGRESS, .xid = m->note.xid});
+        s, &(struct mig_in){.kind = err == MOTET_OK ? MIG_IN_PROGRESS
+                                                    : MIG_IN_CANCEL,
+                            .xid = m->note.xid,
+                            .err = err});
     (void)step; /* it is over */
-    move_send_parts(s, m);
+    if (err == MOTET_OK) {
+        m->parts_done++;
+        move_send_parts(s, m);
+    }
 }

@@ -21,14 +21,21 @@ declare -A bugs=(
     [IGNORE_LIMIT]=nucleus/core
     [SKIP_DEATH]=nucleus/core
     [NO_REPAIR]=netmgr/path
-    [LEAVE_FLOWS]=netmgr/core
-    [RESUME]=sites/core
+    # Of moves: the six wrong variants of the model, then what is left behind.
+    [ONE_NAK]=sites/core
     [TAKEOVER]=sites/core
-    [LATE_ABORT]=sites/core
+    [RESUME]=sites/core
     [FORGET_XID]=sites/core
+    [LATE_ABORT]=sites/core
+    [NO_DEDUP]=netmgr/core
+    [LEAVE_FLOWS]=netmgr/core
+    [LEAVE_GROUP]=nucleus/core
 )
 declare -A options=(
-    [LEAVE_FLOWS]="--workload migrate --preset deaths"
+    [ONE_NAK]="--workload migrate"
+    [NO_DEDUP]="--workload migrate"
+    [LEAVE_FLOWS]="--workload migrate"
+    [LEAVE_GROUP]="--workload migrate"
     [ACCEPT_DISORDER]="--workload migrate --preset swarm"
     [NO_REPAIR]="--transport udp --preset lossy"
 )
