@@ -265,9 +265,11 @@ Test(netmgr_move, voids_go_along)
     one_flush(&o);
     const uint64_t base = bind_of(&o)->base;
     cr_assert_eq(one_send(&o, 2, 10, 0), MOTET_OK);
-    cr_assert_eq(
-        one_step(&o, (struct net_in){.kind = NET_IN_CANCEL, .ticket = 1}),
-        MOTET_OK);
+    cr_assert_eq(one_step(&o, (struct net_in){.kind = NET_IN_CANCEL,
+                                              .ticket = 1,
+                                              .src = one_here(),
+                                              .dst = one_there()}),
+                 MOTET_OK);
     freeze(&o, one_here());
     image(&o, one_here());
     cr_assert_eq(item_count, 3);
