@@ -24,6 +24,9 @@ bool hurt_kill(struct site_files *site)
     if (ran) {
         (void)process_signal(&site->process, SIGKILL);
         (void)process_wait(&site->process, KILL_WAIT_NS);
+        if (site->ground->rest != NULL) {
+            site->ground->rest(site);
+        }
     }
     site->running = false;
     return ran;
@@ -111,6 +114,24 @@ void hurt_free_disk(const struct site_files *site)
     char path[PATH_BYTES];
     if (state_file(site, "incarnation.new", path)) {
         (void)unlink(path);
+    }
+}
+
+/* Written aside and renamed: its runner watches for that. */
+void hurt_clock(const struct site_files *site, int64_t off_s)
+{
+    char path[PATH_BYTES];
+    char fresh[PATH_BYTES];
+    if (site->folder == NULL ||
+        !path_join(path, site->folder, site->name, ".wall") ||
+        !path_join(fresh, site->folder, site->name, ".wall.new")) {
+        return;
+    }
+    FILE *f = fopen(fresh, "we");
+    if (f != NULL) {
+        (void)fprintf(f, "%lld\n", (long long)off_s);
+        (void)fclose(f);
+        (void)rename(fresh, path);
     }
 }
 

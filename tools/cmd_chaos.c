@@ -41,7 +41,7 @@ static void on_signal(int number)
  */
 
 static const struct chaos_ground *const grounds[] = {
-    &chaos_on_sim, &chaos_on_host, &chaos_on_netns};
+    &chaos_on_sim, &chaos_on_host, &chaos_on_netns, &chaos_on_qemu};
 
 static const struct chaos_ground *find_ground(void)
 {
@@ -51,7 +51,7 @@ static const struct chaos_ground *find_ground(void)
         }
     }
     say_error("--on: no ground \"%.40s\"", chosen.on);
-    say_hint("there are: sim, host, netns");
+    say_hint("there are: sim, host, netns, qemu");
     return NULL;
 }
 
@@ -321,7 +321,7 @@ static enum exit_code check_run(char **args, unsigned count)
 
 static const struct flag run_flags[] = {
     {"on", 0, "GROUND", FLAG_TEXT, offsetof(struct chaos_options, on),
-     "sim (default), host or netns"},
+     "sim (default), host, netns or qemu"},
     {"seed", 0, "N", FLAG_TEXT, offsetof(struct chaos_options, seed),
      "of all that is drawn; else that of the file, or any"},
     {"for", 0, "TIME", FLAG_DURATION, offsetof(struct chaos_options, for_ns),
