@@ -248,7 +248,8 @@ static bool heal(struct hosting *h)
         }
     }
     if (links_meant(&h->run->faults)) {
-        h->broken = !links_write(&h->network, h->run->folder) || h->broken;
+        h->broken = !links_calm(&h->network) ||
+                    !links_write(&h->network, h->run->folder) || h->broken;
     }
     h->phase = "drain";
     write_phase(h);

@@ -3,6 +3,8 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,11 +14,16 @@
 
 #include "ground.h"
 #include "launch.h"
+#include "network.h"
 #include "say.h"
 
 #define KILL_WAIT_NS 5000000000ULL
 
 enum { COPY_BYTES = 4096, LINE_BYTES = 8192, RUBBISH_BYTES = 256 };
+
+/* In the network of the sites, behind all of them: who gets in beside them. */
+#define STRANGER "stranger" /* its port */
+enum { STRANGER_NUMBER = 252, TWIN_NUMBER = 100, CONNECT_MS = 20 };
 
 bool hurt_kill(struct site_files *site)
 {
@@ -138,7 +145,66 @@ void hurt_clock(const struct site_files *site, int64_t off_s)
 /* ---- others ----------------------------------------------------------------
  */
 
-void hurt_stranger(const struct site_files *site, uint64_t dice)
+static void close_all(const int fds[2])
+{
+    for (int i = 0; i < 2; i++) {
+        if (fds[i] >= 0) {
+            (void)close(fds[i]);
+        }
+    }
+}
+
+/* The network namespace of the stranger, made at its first time. Gives the
+ * answer that holds the path. */
+static const char *stranger_netns(const struct cluster *c, json_t **answer)
+{
+    struct network n;
+    size_t i;
+    const json_t *port;
+    if (!network_open(c, &n) || !network_ask(&n, answer, "ports")) {
+        return NULL;
+    }
+    json_array_foreach(json_object_get(*answer, "items"), i, port)
+    {
+        const char *name = json_string_value(json_object_get(port, "name"));
+        if (name != NULL && strcmp(name, STRANGER) == 0) {
+            return json_string_value(json_object_get(port, "netns"));
+        }
+    }
+    json_decref(*answer);
+    *answer = NULL;
+    return network_ask(&n, answer, "port " STRANGER " namespace 10.77.0.%d/%d",
+                       STRANGER_NUMBER, NETWORK_PREFIX)
+               ? json_string_value(json_object_get(*answer, "netns"))
+               : NULL;
+}
+
+/* A socket of the stranger: on the network of the sites. Between machines and
+ * namespaces that is one of its own, at the switch; a socket stays in the
+ * network in which it was made. */
+static int stranger_socket(const struct cluster *c,
+                           const struct site_files *site)
+{
+    const int kind = SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK;
+    json_t *answer = NULL;
+    int fd = -1;
+    if (!ground_is_switched(site)) {
+        return socket(AF_INET, kind, 0);
+    }
+    const char *path = stranger_netns(c, &answer);
+    const int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+    const int there = path == NULL ? -1 : open(path, O_RDONLY | O_CLOEXEC);
+    if (home >= 0 && there >= 0 && setns(there, CLONE_NEWNET) == 0) {
+        fd = socket(AF_INET, kind, 0);
+        CHECK(setns(home, CLONE_NEWNET) == 0);
+    }
+    close_all((int[]){home, there});
+    json_decref(answer);
+    return fd;
+}
+
+void hurt_stranger(const struct cluster *c, const struct site_files *site,
+                   uint64_t dice)
 {
     struct sockaddr_in addr = {.sin_family = AF_INET};
     char host[64];
@@ -150,8 +216,7 @@ void hurt_stranger(const struct site_files *site, uint64_t dice)
         return;
     }
     addr.sin_port = htons((uint16_t)port);
-    const int fd =
-        socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    const int fd = stranger_socket(c, site);
     if (fd < 0) {
         return;
     }
@@ -164,8 +229,9 @@ void hurt_stranger(const struct site_files *site, uint64_t dice)
         struct sockaddr *any;
     } u = {.in = &addr};
     if (connect(fd, u.any, sizeof addr) == 0 || errno == EINPROGRESS) {
-        clock_sleep(2000000); /* loopback: long enough to be connected */
-        (void)!write(fd, rubbish, sizeof rubbish);
+        struct pollfd connected = {.fd = fd, .events = POLLOUT};
+        (void)poll(&connected, 1, CONNECT_MS);
+        (void)!send(fd, rubbish, sizeof rubbish, MSG_NOSIGNAL);
     }
     (void)close(fd);
 }
@@ -187,9 +253,9 @@ static bool twin_conf(const struct site_files *site,
     }
     if (out != NULL) {
         (void)fprintf(out,
-                      "listen = 127.0.0.1:0\nsocket = %s\n"
+                      "listen = %s\nsocket = %s\n"
                       "state-dir = %s\n",
-                      twin->socket, twin->state);
+                      twin->address, twin->socket, twin->state);
         (void)fclose(out);
     }
     if (in != NULL) {
@@ -215,6 +281,10 @@ bool hurt_twin(struct cluster *c, const struct site_files *site,
         return false;
     }
     copy_file(from, to);
+    twin->files.ground = site->ground;
+    (void)snprintf(twin->files.address, sizeof twin->files.address,
+                   ground_is_switched(site) ? "10.77.0.%u:%d" : "127.0.0.1:0",
+                   TWIN_NUMBER + network_number(site), GROUND_PORT);
     twin->runs = twin_conf(site, &twin->files) && launch_start(c, &twin->files);
     return twin->runs;
 }

@@ -28,7 +28,8 @@ void hurt_free_disk(const struct site_files *site);
 /** The wall clock of its machine is so many seconds off from now on. */
 void hurt_clock(const struct site_files *site, int64_t off_s);
 /** Somebody without a certificate connects and sends rubbish. */
-void hurt_stranger(const struct site_files *site, uint64_t dice);
+void hurt_stranger(const struct cluster *c, const struct site_files *site,
+                   uint64_t dice);
 
 /* A second copy of a site: the same key, a copy of its state, another address.
  */

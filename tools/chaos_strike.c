@@ -14,30 +14,21 @@ static const uint64_t second_ns = 1000000000;
 
 bool can_host(enum chaos_kind kind, const char **why)
 {
-    if (kind == CHAOS_CLOCK) {
-        *why = "all processes have one wall clock";
-        return false;
-    }
-    return chaos_about(kind) == CHAOS_OF_SITES || links_can(kind, false, why);
+    *why = "all processes of a machine have one wall clock; machines have "
+           "their own: --on qemu";
+    return kind != CHAOS_CLOCK;
 }
 
 bool can_netns(enum chaos_kind kind, const char **why)
 {
-    if (kind == CHAOS_TWIN || kind == CHAOS_STRANGER) {
-        *why = "nobody else gets into the namespace of a site";
-        return false;
-    }
-    return chaos_about(kind) == CHAOS_OF_SITES ? can_host(kind, why)
-                                               : links_can(kind, true, why);
+    return can_host(kind, why);
 }
 
+/* A stranger stands in a network namespace. */
 bool can_qemu(enum chaos_kind kind, const char **why)
 {
-    if (kind == CHAOS_TWIN || kind == CHAOS_STRANGER) {
-        *why = "nobody else gets into the network of the machines";
-        return false;
-    }
-    return chaos_about(kind) == CHAOS_OF_SITES || links_can(kind, true, why);
+    *why = "as root only: somebody without a machine needs a network namespace";
+    return kind != CHAOS_STRANGER || geteuid() == 0;
 }
 
 /* ---- faults begin and end --------------------------------------------------
@@ -101,7 +92,7 @@ static void strike(struct hosting *h, uint32_t i, const struct chaos_fault *f)
         (void)hurt_fill_disk(s);
         break;
     case CHAOS_STRANGER:
-        hurt_stranger(s, f->dice);
+        hurt_stranger(&h->cluster, s, f->dice);
         break;
     case CHAOS_CLOCK:
         k->wall_s += f->by;

@@ -88,7 +88,7 @@ static void begin_one(struct held *h, size_t i)
         break;
     case CHAOS_STRANGER:
     default:
-        hurt_stranger(s, clock_ns());
+        hurt_stranger(&h->cluster, s, clock_ns());
     }
 }
 

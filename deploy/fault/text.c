@@ -46,6 +46,7 @@ static const struct word {
     WORD("cut", WORD_YES, cut, "nothing passes"),
     WORD("blackhole", WORD_YES, blackhole, "all is taken and lost"),
     WORD("clog", WORD_YES, clog, "all is held back, nothing is lost"),
+    WORD("reset", WORD_YES, reset, "connections that use it break"),
 #undef WORD
 };
 
