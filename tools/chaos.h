@@ -59,6 +59,17 @@ struct chaos_ground {
     const char *sites; /* the ground of its sites (ground.h); NULL: no sites */
 };
 
+/** The i-th ground; NULL past the last. */
+const struct chaos_ground *chaos_ground_at(size_t i);
+
+/** By name, NULL if there is none. */
+const struct chaos_ground *chaos_ground_find(const char *name);
+
+/** Whether it can do all of a list. @param kind, why  the first that it cannot
+ * do, if they are not NULL */
+bool chaos_can(const struct chaos_ground *g, const struct chaos_faults *faults,
+               enum chaos_kind *kind, const char **why);
+
 extern const struct chaos_ground chaos_on_sim;
 extern const struct chaos_ground chaos_on_host;
 extern const struct chaos_ground chaos_on_netns;

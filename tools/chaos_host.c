@@ -1,6 +1,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "agree.h"
@@ -160,27 +161,41 @@ static void remove_network(struct hosting *h)
     (void)unlink(n.note);
 }
 
+/* What a site has written beside its configuration goes to the folder of the
+ * run, if it says anything. */
+static void keep_logs(struct hosting *h, const char *name)
+{
+    static const char *const suffixes[] = {".log", ".console", ".core",
+                                           ".core.old"};
+    for (size_t i = 0; i < ARRAY_LEN(suffixes); i++) {
+        char from[PATH_BYTES];
+        char to[PATH_BYTES];
+        struct stat st;
+        if (!path_join(from, h->cluster.folders.state, name, suffixes[i]) ||
+            !path_join(to, h->run->folder, name, suffixes[i]) ||
+            stat(from, &st) != 0) {
+            continue;
+        }
+        (void)(st.st_size > 0 ? rename(from, to) : unlink(from));
+    }
+}
+
 /* The logs of the sites stay in the folder of the run; all else goes. */
 static void remove_cluster(struct hosting *h)
 {
     struct cluster *c = &h->cluster;
     for (uint32_t i = 0; h->ours && i < c->count; i++) {
-        char to[PATH_BYTES];
+        char path[PATH_BYTES];
+        char twin[MOTET_NAME_MAX + 8];
         struct site_files *s = site_at(h, i);
+        (void)snprintf(twin, sizeof twin, "%.50s.twin", s->name);
         hurt_twin_end(c, &h->keepers[i].twin);
         (void)launch_stop(c, s, second_ns);
-        if (path_join(to, h->run->folder, s->name, ".log")) {
-            (void)rename(s->log, to);
-        }
+        keep_logs(h, s->name);
+        keep_logs(h, twin);
         (void)unlink(s->conf);
-        (void)unlink(ground_beside(to, s->conf, ".ground"));
+        (void)unlink(ground_beside(path, s->conf, ".ground"));
         folder_remove(s->state);
-        if (path_join(to, c->folders.state, s->name, ".twin.log")) {
-            char twin[PATH_BYTES];
-            if (path_join(twin, h->run->folder, s->name, ".twin.log")) {
-                (void)rename(to, twin);
-            }
-        }
     }
     if (h->ours) {
         remove_network(h);

@@ -40,19 +40,14 @@ static void on_signal(int number)
 /* ---- run -------------------------------------------------------------------
  */
 
-static const struct chaos_ground *const grounds[] = {
-    &chaos_on_sim, &chaos_on_host, &chaos_on_netns, &chaos_on_qemu};
-
 static const struct chaos_ground *find_ground(void)
 {
-    for (size_t i = 0; i < ARRAY_LEN(grounds); i++) {
-        if (strcmp(grounds[i]->name, chosen.on) == 0) {
-            return grounds[i];
-        }
+    const struct chaos_ground *g = chaos_ground_find(chosen.on);
+    if (g == NULL) {
+        say_error("--on: no ground \"%.40s\"", chosen.on);
+        say_hint("there are: sim, host, netns, qemu");
     }
-    say_error("--on: no ground \"%.40s\"", chosen.on);
-    say_hint("there are: sim, host, netns, qemu");
-    return NULL;
+    return g;
 }
 
 static bool read_seed(const struct scenario *s, uint64_t *seed)
@@ -239,16 +234,12 @@ static void name_grounds(const struct scenario *s, char *text, size_t size)
 {
     struct chaos_faults faults;
     size_t n = 0;
+    const struct chaos_ground *g;
     scenario_faults(s, 1, &faults);
-    for (size_t i = 0; i < ARRAY_LEN(grounds); i++) {
-        bool all = true;
-        const char *why = NULL;
-        for (size_t k = 0; k < faults.count; k++) {
-            all = all && grounds[i]->can(faults.items[k].kind, &why);
-        }
-        if (all) {
+    for (size_t i = 0; (g = chaos_ground_at(i)) != NULL; i++) {
+        if (chaos_can(g, &faults, NULL, NULL)) {
             n += (size_t)snprintf(text + n, size - n, "%s%s", n > 0 ? " " : "",
-                                  grounds[i]->name);
+                                  g->name);
         }
     }
     chaos_free(&faults);

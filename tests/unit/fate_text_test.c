@@ -157,5 +157,5 @@ Test(fate_text, the_list_of_words_has_help)
     for (const char *name; (name = fate_word(n, &value, &help)) != NULL; n++) {
         cr_expect(strlen(name) > 0 && strlen(help) > 0);
     }
-    cr_expect_eq(n, 16);
+    cr_expect_eq(n, 17);
 }
