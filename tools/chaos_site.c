@@ -264,24 +264,34 @@ static bool twin_conf(const struct site_files *site,
     return out != NULL;
 }
 
+/* A cluster is what its .conf files say: a twin is none of them. */
+static bool twin_paths(const struct cluster *c, const struct site_files *site,
+                       struct site_files *files)
+{
+    char name[MOTET_NAME_MAX + 8];
+    (void)snprintf(name, sizeof name, "%.50s.twin", site->name);
+    if (!cluster_paths(c, name, files) ||
+        !path_join(files->conf, c->folders.state, name, ".cfg")) {
+        return false;
+    }
+    files->ground = site->ground;
+    return true;
+}
+
 bool hurt_twin(struct cluster *c, const struct site_files *site,
                struct hurt_twin *twin)
 {
-    char name[MOTET_NAME_MAX + 8];
     char from[PATH_BYTES];
     char to[PATH_BYTES];
-    (void)snprintf(name, sizeof name, "%.50s.twin", site->name);
     *twin = (struct hurt_twin){0};
-    if (!site->running || !cluster_paths(c, name, &twin->files) ||
-        /* A cluster is what its .conf files say: this is none of them. */
-        !path_join(twin->files.conf, c->folders.state, name, ".cfg") ||
+    if (!site->running || !twin_paths(c, site, &twin->files) ||
+        (site->ground->prepare != NULL && !site->ground->prepare(c)) ||
         !folder_make(twin->files.state, 0700) ||
         !state_file(site, "incarnation", from) ||
         !state_file(&twin->files, "incarnation", to)) {
         return false;
     }
     copy_file(from, to);
-    twin->files.ground = site->ground;
     (void)snprintf(twin->files.address, sizeof twin->files.address,
                    ground_is_switched(site) ? "10.77.0.%u:%d" : "127.0.0.1:0",
                    TWIN_NUMBER + network_number(site), GROUND_PORT);
@@ -296,5 +306,17 @@ void hurt_twin_end(struct cluster *c, struct hurt_twin *twin)
         (void)unlink(twin->files.conf);
         folder_remove(twin->files.state);
         twin->runs = false;
+    }
+}
+
+void hurt_twins_left(struct cluster *c)
+{
+    for (size_t i = 0; i < c->count; i++) {
+        struct hurt_twin t = {.runs = true};
+        if (twin_paths(c, &c->sites[i], &t.files) &&
+            access(t.files.pid, F_OK) == 0) {
+            t.files.running = process_read(t.files.pid, &t.files.process);
+            hurt_twin_end(c, &t);
+        }
     }
 }

@@ -40,5 +40,12 @@ struct hurt_twin {
 bool hurt_twin(struct cluster *c, const struct site_files *site,
                struct hurt_twin *twin);
 void hurt_twin_end(struct cluster *c, struct hurt_twin *twin);
+/** Ends the second copies whose makers were killed. */
+void hurt_twins_left(struct cluster *c);
+
+/** Ends the faults by hand of a cluster that is about to stop
+ * (cmd_chaos_live.c): what they have started ends, what they have stopped is
+ * not started. */
+void hurt_hands_off(const struct cluster *c);
 
 #endif
