@@ -4,8 +4,8 @@
 
 /* A segment of TCP on its way becomes the end of its connection: the bit RST,
  * and a checksum to match (RFC 1624). It has the number that the receiver waits
- * for, so the receiver believes it (RFC 5961); and whoever sent it hears of it
- * when it sends more. */
+ * for, so the receiver believes it (RFC 5961). Whoever sent it hears of it when
+ * it sends more after that: a RST is not answered. */
 
 enum {
     TYPE_IPV4 = 0x0800,
