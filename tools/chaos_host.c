@@ -190,7 +190,7 @@ static void remove_cluster(struct hosting *h)
         struct site_files *s = site_at(h, i);
         (void)snprintf(twin, sizeof twin, "%.50s.twin", s->name);
         hurt_twin_end(c, &h->keepers[i].twin);
-        (void)launch_stop(c, s, second_ns);
+        (void)launch_stop(c, s, hurt_grace_ns(s));
         keep_logs(h, s->name);
         keep_logs(h, twin);
         (void)unlink(s->conf);

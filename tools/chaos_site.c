@@ -44,6 +44,11 @@ bool hurt_leave(struct cluster *c, struct site_files *site, uint64_t grace_ns)
     return launch_stop(c, site, grace_ns);
 }
 
+uint64_t hurt_grace_ns(const struct site_files *site)
+{
+    return site->ground == &ground_qemu ? 8000000000 : 2000000000;
+}
+
 bool hurt_pause(struct site_files *site)
 {
     return site->running && process_look(&site->process) &&

@@ -14,6 +14,8 @@
 bool hurt_kill(struct site_files *site);
 /** Asked to leave, and waited for; SIGKILL after `grace_ns`. */
 bool hurt_leave(struct cluster *c, struct site_files *site, uint64_t grace_ns);
+/** How long to wait for that: machines without a turn take their time. */
+uint64_t hurt_grace_ns(const struct site_files *site);
 bool hurt_pause(struct site_files *site);
 bool hurt_resume(struct site_files *site);
 /** Between two lives: the state file is gone, or is what it was at the last

@@ -46,7 +46,7 @@ static void end_life(struct hosting *h, uint32_t i, const struct chaos_fault *f)
         return;
     }
     if (leaves) {
-        (void)hurt_leave(&h->cluster, s, 2 * second_ns);
+        (void)hurt_leave(&h->cluster, s, hurt_grace_ns(s));
     } else {
         (void)hurt_kill(s);
     }
