@@ -345,11 +345,7 @@ static enum exit_code play(struct chaos_run *r)
     h->phase = "load";
     write_phase(h);
     enum exit_code code = EXIT_FAILED;
-    const struct ground *g = ground_find(r->ground->sites);
-    const enum exit_code can_it = g->check == NULL ? EXIT_DONE : g->check();
-    if (can_it != EXIT_DONE) {
-        code = can_it;
-    } else if (make_cluster(h) && come_up(h)) {
+    if (make_cluster(h) && come_up(h)) {
         r->start_ns = clock_ns();
         chaos_log(r, r->start_ns, "load");
         if (run_until(h, r->start_ns + r->scenario->for_ns) && heal(h)) {

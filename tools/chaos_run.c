@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "chaos.h"
+#include "ground.h"
 #include "nucleus/base/version.h"
 #include "say.h"
 
@@ -241,6 +242,14 @@ static bool can_all(const struct chaos_run *r)
     return false;
 }
 
+/* Before anything is made: root, QEMU, a switch. */
+static enum exit_code check_machine(const struct chaos_run *r)
+{
+    const struct ground *g =
+        r->ground->sites == NULL ? NULL : ground_find(r->ground->sites);
+    return g == NULL || g->check == NULL ? EXIT_DONE : g->check();
+}
+
 static void begin(struct chaos_run *r)
 {
     r->sites = json_array();
@@ -273,9 +282,10 @@ enum exit_code chaos_run(struct chaos_run *r)
 {
     enum exit_code code = EXIT_FAILED;
     scenario_faults(r->scenario, r->seed, &r->faults);
-    if (!can_all(r)) {
+    const enum exit_code able = can_all(r) ? check_machine(r) : EXIT_USAGE;
+    if (able != EXIT_DONE) {
         chaos_free(&r->faults);
-        return EXIT_USAGE;
+        return able;
     }
     if (make_folder(r)) {
         begin(r);

@@ -14,7 +14,7 @@ static const uint64_t second_ns = 1000000000;
 
 bool can_host(enum chaos_kind kind, const char **why)
 {
-    *why = "all processes of a machine have one wall clock";
+    *why = "all processes have one wall clock";
     return kind != CHAOS_CLOCK;
 }
 
