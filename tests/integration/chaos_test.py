@@ -244,7 +244,8 @@ class Scenarios(lab.LabTest):
         late = self.write("name: x\nfor: 9s\nfaults:\n- {at: 10s, fault: kill, "
                           "site: site1}\n", "late.yml")
         self.fails(2, f"chaos run {late}: {late} line 4: at: the run ends at 9s"
-                   "; begin earlier", "chaos", "run", late)
+                   '; begin the fault earlier, or make "for" of the scenario '
+                   "longer", "chaos", "run", late)
         self.fails(2, "chaos run kill-one: --for: a fault begins at 3 s",
                    "chaos", "run", "kill-one", "--for", "2s")
         self.assertEqual(
