@@ -98,6 +98,18 @@ function(motet_test_properties NAME TIMEOUT)
                        ${TIMEOUT})
 endfunction()
 
+# motet_test_program(NAME SRCS... [LIBS ...]): goes to tests/. Linked without a
+# second optimisation: for some hundred of them that takes longer than all else.
+function(motet_test_program NAME)
+  motet_program(${NAME} ${ARGN})
+  set_target_properties(
+    ${NAME} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests
+                       INTERPROCEDURAL_OPTIMIZATION OFF)
+  if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
+    target_link_options(${NAME} PRIVATE -fno-lto)
+  endif()
+endfunction()
+
 # motet_test(NAME SRCS... [LIBS ...] [TIMEOUT s]): a Criterion test. Criterion
 # does not start under ThreadSanitizer: there it is not built.
 function(motet_test NAME)
@@ -108,12 +120,10 @@ function(motet_test NAME)
   if(NOT A_TIMEOUT)
     set(A_TIMEOUT 60)
   endif()
-  motet_program(${NAME} ${A_UNPARSED_ARGUMENTS} LIBS ${A_LIBS}
-                PkgConfig::CRITERION)
+  motet_test_program(${NAME} ${A_UNPARSED_ARGUMENTS} LIBS ${A_LIBS}
+                     PkgConfig::CRITERION)
   # Criterion finds its tests in a section that nobody refers to.
   target_link_options(${NAME} PRIVATE -Wl,--no-gc-sections)
-  set_target_properties(${NAME} PROPERTIES RUNTIME_OUTPUT_DIRECTORY
-                                           ${PROJECT_BINARY_DIR}/tests)
   add_test(NAME ${NAME} COMMAND ${NAME} -j1)
   motet_test_properties(${NAME} ${A_TIMEOUT})
 endfunction()
@@ -125,9 +135,8 @@ function(motet_plain_test NAME)
   if(NOT A_TIMEOUT)
     set(A_TIMEOUT 60)
   endif()
-  motet_program(${NAME} ${A_UNPARSED_ARGUMENTS} LIBS ${A_LIBS} Threads::Threads)
-  set_target_properties(${NAME} PROPERTIES RUNTIME_OUTPUT_DIRECTORY
-                                           ${PROJECT_BINARY_DIR}/tests)
+  motet_test_program(${NAME} ${A_UNPARSED_ARGUMENTS} LIBS ${A_LIBS}
+                     Threads::Threads)
   add_test(NAME ${NAME} COMMAND ${NAME})
   motet_test_properties(${NAME} ${A_TIMEOUT})
 endfunction()
@@ -142,9 +151,7 @@ function(motet_fuzz NAME)
   if(NOT MOTET_KIND STREQUAL "fuzz")
     list(APPEND sources ${PROJECT_SOURCE_DIR}/tests/fuzz/replay.c)
   endif()
-  motet_program(${NAME} ${sources} LIBS ${A_LIBS} base)
-  set_target_properties(${NAME} PROPERTIES RUNTIME_OUTPUT_DIRECTORY
-                                           ${PROJECT_BINARY_DIR}/tests)
+  motet_test_program(${NAME} ${sources} LIBS ${A_LIBS} base)
   if(MOTET_KIND STREQUAL "fuzz")
     target_link_options(${NAME} PRIVATE -fsanitize=fuzzer)
     set(found ${PROJECT_BINARY_DIR}/corpus/${NAME})

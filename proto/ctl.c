@@ -119,6 +119,7 @@ static void encode_sync(const struct dir_msg *msg, Motet__Ctl *ctl,
 
     PB_PUT(m, author, msg->author);
     PB_PUT(m, incarnation, msg->incarnation);
+    PB_PUT(m, full, msg->full);
     PB_PUT(m, upto, msg->upto);
     PB_PUT(m, token, msg->token);
     pack_ctl(ctl, w);
@@ -291,6 +292,7 @@ static bool get_sync(const Motet__Dir *m, struct wire_arena *a)
         .kind = (enum dir_msg_kind)m->kind,
         .author = m->author,
         .incarnation = m->incarnation,
+        .full = m->full != 0,
         .upto = m->upto,
         .token = m->token,
     };

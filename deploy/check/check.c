@@ -161,6 +161,12 @@ uint64_t check_idle_ns(const struct check *c, const struct port_rec *p)
     return p->idle_ns + paused_ns + (p->frozen ? c->now_ns - p->frozen_ns : 0);
 }
 
+bool check_catches_up(const struct check *c, const struct port_rec *p)
+{
+    return p->frozen ||
+           (p->thawed_ns != 0 && c->now_ns - p->thawed_ns <= c->cfg.late_ns);
+}
+
 const char *check_ui_text(struct motet_ui ui, char text[TEXT_OF_UI])
 {
     const uint32_t low = (uint32_t)ui.lo;

@@ -76,8 +76,8 @@ static void own(struct check *c, const struct check_event *e, uint64_t epoch)
     const bool again = p->home == s && p->live; /* it thaws, or is told twice */
     p->idle_ns = check_idle_ns(c, p);
     p->paused_before_ns = s->paused_ns;
+    p->thawed_ns = p->frozen ? c->now_ns : p->thawed_ns;
     p->frozen = false;
-    p->frozen_ns = c->now_ns;
     if (epoch == 0 && !p->live && p->home != NULL) {
         return; /* it has ended: only those who wait for it go on */
     }
@@ -99,6 +99,9 @@ static void freeze(struct check *c, struct port_rec *p)
 {
     p->idle_ns = check_idle_ns(c, p);
     p->paused_before_ns = p->home != NULL ? p->home->paused_ns : 0;
+    if (!check_catches_up(c, p)) {
+        p->still_ns = c->now_ns;
+    }
     p->frozen = true;
     p->frozen_ns = c->now_ns;
 }

@@ -67,7 +67,8 @@ static void judge_later_ones(struct check *c, const struct msg_rec *m)
 {
     int looked_at = 0;
     /* Who stands still hears it as soon as it goes on. */
-    const uint64_t hears_ns = m->src->frozen ? m->src->frozen_ns : c->now_ns;
+    const uint64_t hears_ns =
+        check_catches_up(c, m->src) ? m->src->still_ns : c->now_ns;
     if (m->to_group || m->delivered > 0) {
         return;
     }

@@ -38,7 +38,9 @@ struct port_rec {
     bool live;
     uint64_t epoch;
     bool frozen;
-    uint64_t frozen_ns;        /* since */
+    uint64_t frozen_ns; /* since */
+    uint64_t thawed_ns; /* when it last was that no more; 0: never */
+    uint64_t still_ns;  /* since when, but for moments, it hears nothing */
     uint64_t paused_before_ns; /* of `home`, when it became that */
     uint64_t idle_ns; /* it could not run before: frozen, or on paused sites */
     uint64_t sent;    /* messages sent from here: the order of its flows */
@@ -159,6 +161,8 @@ struct flow_rec *check_flow(struct check *c, struct port_rec *src,
 bool check_alive(const struct port_rec *p);
 /** Whether its site is cut off for ever. */
 bool check_apart(const struct port_rec *p);
+/** Whether it is frozen, or was just now: what it hears may be old. */
+bool check_catches_up(const struct check *c, const struct port_rec *p);
 /** For how long it could not run until now: frozen, or on paused sites. */
 uint64_t check_idle_ns(const struct check *c, const struct port_rec *p);
 

@@ -205,18 +205,38 @@ void moving_stop(struct worker *k)
     }
 }
 
-void moving_arrived(struct motet_self *self, struct worker *k)
+/* For all but the copy it has ended. */
+static void lose(struct worker *k)
+{
+    k->lost = true;
+    for (uint32_t i = 0; i < PORTS_MAX; i++) {
+        if (!ui_is_zero(k->port[i].ui)) {
+            const struct check_event e =
+                worker_event(k, CHECK_PORT_END, k->port[i].ui);
+            worker_feed(k, &e);
+            ops_forget_spot(k->work, k->port[i].ui);
+        }
+    }
+}
+
+bool moving_arrived(struct motet_self *self, struct worker *k)
 {
     struct world *w = k->work->world;
     const struct motet_ui ui = motet_actor_ui(self);
-    if (motet_ui_equal(k->ui, ui)) {
-        return;
+    struct node *node = k->node;
+    if (k->lost || motet_ui_equal(k->ui, ui)) {
+        return !k->lost;
     }
     for (uint32_t i = 0; i < w->node_count; i++) {
         if (w->node[i].id == ui_site(ui)) {
-            k->node = &w->node[i];
+            node = &w->node[i];
         }
     }
+    if (node->incarnation != ui_incarnation(ui)) {
+        lose(k);
+        return false;
+    }
+    k->node = node;
     owners_follow(k->work, k->ui, ui, k->node);
     k->ui = ui;
     struct check_event e = worker_event(k, CHECK_UI_ISSUED, ui);
@@ -229,6 +249,7 @@ void moving_arrived(struct motet_self *self, struct worker *k)
             worker_feed(k, &e);
         }
     }
+    return true;
 }
 
 size_t moving_save(const void *state, void *out, size_t size)

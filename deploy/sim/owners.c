@@ -157,6 +157,8 @@ void work_port(struct work *k, struct node *n, struct motet_ui port,
         struct spot *s = &k->spot[i];
         if (what == CHECK_PORT_END && motet_ui_equal(s->ui, port)) {
             s->live = false;
+            s->idle = false;
+            s->owner = (struct motet_ui){0}; /* nobody hears of it here */
         }
         if (what == CHECK_OWNER && motet_ui_equal(s->ui, port)) {
             s->node = n;

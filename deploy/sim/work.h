@@ -90,6 +90,7 @@ struct worker {
     struct node *node; /* where it is */
     struct node *home; /* where it began */
     uint32_t number;
+    bool lost; /* to a copy of a site: of no interest any more */
     struct motet_ui ui;
     uint64_t asked; /* call by which it asked for a move, 0: none */
     uint64_t move;  /* the last one that was begun */
@@ -146,8 +147,9 @@ void moving_note(struct work *work, enum check_what what, struct motet_ui port,
 /** @return the number; 0: not known */
 uint64_t moving_recall(const struct work *work, enum check_what what,
                        struct motet_ui port, uint64_t id);
-/** Its functions run on another site than before: says where. */
-void moving_arrived(struct motet_self *self, struct worker *k);
+/** Its functions may run on another site than before: says where.
+ * @return false: on a copy of one, which is not judged */
+bool moving_arrived(struct motet_self *self, struct worker *k);
 bool moving_adopt(struct motet_self *self, void *state, struct motet_ui port);
 void moving_adopted(struct motet_self *self, struct worker *k,
                     const struct motet_event *event);

@@ -191,7 +191,9 @@ static void on_message(struct motet_self *self, void *state,
 {
     struct worker *k = state;
     struct label label = {0};
-    moving_arrived(self, k);
+    if (!moving_arrived(self, k)) {
+        return;
+    }
     struct check_event e = worker_event(k, CHECK_DELIVER, view->port);
     e.broken = !worker_read(k, view, &label);
     e.id = label.id;
@@ -286,7 +288,9 @@ static void on_event(struct motet_self *self, void *state,
                      const struct motet_event *event)
 {
     struct worker *k = state;
-    moving_arrived(self, k);
+    if (!moving_arrived(self, k)) {
+        return;
+    }
     struct check_event e = worker_event(k, CHECK_SEND_END, event->port);
     switch (event->kind) {
     case MOTET_EVENT_SENT:
@@ -326,7 +330,9 @@ static void on_timer(struct motet_self *self, void *state, uint64_t timer)
     struct worker *k = state;
     const bool all = k->work->draining;
     CHECK(timer == TIMER_OP);
-    moving_arrived(self, k);
+    if (!moving_arrived(self, k)) {
+        return;
+    }
     ops_enable(self, k, all);
     ops_answer(self, k, all);
     if (!all) {
@@ -340,7 +346,9 @@ static void on_timer(struct motet_self *self, void *state, uint64_t timer)
 static void on_stop(struct motet_self *self, void *state)
 {
     struct worker *k = state;
-    moving_arrived(self, k);
+    if (!moving_arrived(self, k)) {
+        return;
+    }
     for (uint32_t i = 0; i < PORTS_MAX; i++) {
         if (!ui_is_zero(k->port[i].ui) &&
             owners_here(k->work, k->port[i].ui, k->node)) {

@@ -197,6 +197,10 @@ static void offer(struct netmgr *n, struct rflow *r, const struct net_data *d,
         e->about =
             ui_equal(d->msg.reply_to, r->src) ? e->place : about(n, &d->msg);
     }
+    if (d->msg.kind == MSG_WATCH) {
+        const struct place owner = locate(n, r->dst);
+        e->owned = owner.epoch != 0 && owner.site == n->site;
+    }
     e->msg = d->msg;
     e->msg.pi = r->pi;
     e->msg.data = data;

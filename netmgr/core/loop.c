@@ -22,7 +22,7 @@ static struct conn *lane_new(struct netmgr *n, enum net_lane lane)
     return c;
 }
 
-bool loop_new(struct netmgr *n)
+bool loop_new(struct netmgr *n, bool past_open)
 {
     struct peer *p = pool_take(&n->peer_pool);
     if (p == NULL) {
@@ -32,7 +32,7 @@ bool loop_new(struct netmgr *n)
     p->site = n->site;
     p->incarnation = n->incarnation;
     p->seen = n->incarnation;
-    p->lost = n->incarnation - 1;
+    p->lost = past_open ? 0 : n->incarnation - 1;
     p->up = true;
     list_init(&p->sflows);
     list_init(&p->rflows);

@@ -360,7 +360,8 @@ struct netmgr *netmgr_create(const struct netmgr_config *cfg)
     n->effects = mem_alloc(n->mem, EFFECTS_MAX * sizeof(*n->effects));
     n->notes = mem_alloc(n->mem, NOTES_MAX * sizeof(*n->notes));
     if (n->effects == NULL || n->notes == NULL ||
-        !timer_start(n, &n->sweep, TIMER_SWEEP) || !loop_new(n)) {
+        !timer_start(n, &n->sweep, TIMER_SWEEP) ||
+        !loop_new(n, cfg->past_open)) {
         netmgr_destroy(n);
         return NULL;
     }

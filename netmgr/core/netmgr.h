@@ -97,6 +97,8 @@ struct netmgr_config {
     bool insecure;       /* no certificates: never meets a secure site */
     enum net_transport transport;
     bool chacha; /* no hardware for AES: asks for ChaCha20 on paths */
+    bool past_open; /* where ports of earlier lives of this site live is not
+                     * known yet: NET_IN_DEAD says when those lives are over */
     uint64_t seed;
     struct net_limits limits;
     struct mem *mem;     /* borrowed for life */
@@ -335,8 +337,9 @@ enum net_effect_kind {
     NET_CLOSE,    /* conn, after what was written before it */
     NET_FRAME,    /* conn, frame */
     NET_OFFER,    /* flow, src, dst, msg, place: where the source lives, about:
-                   * where msg.reply_to does. Deliver, then feed NET_IN_VERDICT
-                   * before anything else */
+                   * where msg.reply_to does, owned: of a WATCH, whether dst
+                   * moved here (it may have ended since). Deliver, then feed
+                   * NET_IN_VERDICT before anything else */
     NET_OUTCOME,  /* ticket, err, place: where it was queued, when err is OK */
     NET_WHERE,    /* dst, place, epoch: the port was found to live there */
     NET_ROOM_FOR, /* src, dst: room in the sender's own queue again */
@@ -376,6 +379,7 @@ struct net_effect {
     uint64_t tokens[2];
     bool chacha;
     bool up;
+    bool owned;
     const uint8_t *bytes;
     uint32_t size;
     const char *name; /* this and the next two: borrowed until the next ... */

@@ -469,9 +469,23 @@ enum motet_err peer_in_down(struct netmgr *n, const struct net_in *in)
     return down(n, in, &p);
 }
 
+/* The earlier lives of this site. */
+static enum motet_err past_over(struct netmgr *n, const struct net_in *in)
+{
+    if (in->incarnation >= n->incarnation) {
+        return MOTET_E_INVALID;
+    }
+    n->self->lost = n->incarnation - 1;
+    end_sflows(n, n->self, n->self->lost, false);
+    return MOTET_OK;
+}
+
 enum motet_err peer_in_dead(struct netmgr *n, const struct net_in *in)
 {
     struct peer *p;
+    if (in->site == n->site) {
+        return past_over(n, in);
+    }
     const enum motet_err err = down(n, in, &p);
     if (err != MOTET_OK) {
         return err;

@@ -375,12 +375,13 @@ static enum motet_err flow_for(struct netmgr *n, const struct net_in *in,
     if (where.site != n->site) {
         p = peer_find(n, where.site);
         if (p == NULL || (p->seen == 0 && p->addr[0] == 0)) {
-            return MOTET_E_NO_SITE;
+            /* Others have met it, where they say that the port went there. */
+            return where.epoch != 0 ? MOTET_E_UNREACHABLE : MOTET_E_NO_SITE;
         }
-    } else if (!in->here && where.epoch == 0) {
-        return where.incarnation != 0 && where.incarnation < n->incarnation
-                   ? MOTET_E_SITE_DEAD
-                   : MOTET_E_NO_PORT;
+    } else if (!in->here && where.epoch == 0 &&
+               (where.incarnation == 0 ||
+                where.incarnation >= n->incarnation)) {
+        return MOTET_E_NO_PORT;
     }
     if (place_dead(p, where.incarnation)) {
         return MOTET_E_SITE_DEAD;

@@ -552,7 +552,7 @@ enum motet_err move_in_item(struct netmgr *n, const struct net_in *in);
 
 /* ---- loop.c ---- */
 
-MUST_USE bool loop_new(struct netmgr *n);
+MUST_USE bool loop_new(struct netmgr *n, bool past_open);
 
 /* ---- sendflow.c ---- */
 

@@ -240,12 +240,14 @@ static enum motet_err take_forwarded(struct nucleus *n, const struct nuc_in *in,
     return MOTET_OK;
 }
 
-/* Whether it was a port of this life of this site. */
-static bool port_ended(const struct nucleus *n, struct motet_ui ui)
+/* Whether it was a port of this life of this site, or moved here. */
+static bool port_ended(const struct nucleus *n, const struct nuc_in *in)
 {
-    return ui_kind(ui) == UI_PORT && ui_site(ui) == n->cfg.site &&
-           ui_incarnation(ui) == n->cfg.incarnation &&
-           ui_serial(ui) <= n->port_serial;
+    const struct motet_ui ui = in->dst;
+    const bool born_here = ui_site(ui) == n->cfg.site &&
+                           ui_incarnation(ui) == n->cfg.incarnation &&
+                           ui_serial(ui) <= n->port_serial;
+    return ui_kind(ui) == UI_PORT && (born_here || in->in);
 }
 
 static enum motet_err take_watch(struct nucleus *n, const struct nuc_in *in,
@@ -259,7 +261,7 @@ static enum motet_err take_watch(struct nucleus *n, const struct nuc_in *in,
         return MOTET_E_SITE_DEAD;
     }
     struct port *p = port_get(n, in->dst);
-    if (p == NULL && !port_ended(n, in->dst)) {
+    if (p == NULL && !port_ended(n, in)) {
         return MOTET_E_NO_PORT;
     }
     if (p == NULL) {

@@ -49,6 +49,8 @@ struct nucleus_config {
     uint64_t site;
     uint32_t incarnation;
     uint64_t secret[2]; /* keys of capabilities are a PRF of this */
+    bool past_open; /* where ports of earlier lives of this site live is not
+                     * known yet: NUC_SITE says when those lives are over */
     struct nucleus_limits limits;
     struct mem *mem;     /* borrowed for life */
     struct trace *trace; /* borrowed for life */
@@ -116,8 +118,8 @@ enum nuc_kind {
 
     /* From the network manager and the directory, through the site. */
     NUC_NET_DELIVER,  /* src, dst, msg, place: of the source, about: of
-                       * msg.reply_to (each of its birth if site is 0) -> OK and
-                       * out.room_*; AGAIN: no room now, NUC_NET_ROOM will
+                       * msg.reply_to (each of its birth if site is 0), in: of a
+                       * WATCH, dst has moved here -> OK and out.room_*; AGAIN: no room now, NUC_NET_ROOM will
                        * follow; any other: refused for good */
     NUC_NET_OUTCOME,  /* ticket, err: MOTET_OK = in the owner's queue, place:
                        * where that was. MAYBE_MOVED: whoever owns its source

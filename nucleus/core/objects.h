@@ -18,8 +18,9 @@ enum {
     PEERS_MAX = 65536, /* sites known or waited for */
     PARCELS_MAX = 1 << 22, /* messages queued, parked, on their way out */
     RETRY_MS = 1000,       /* until what the network refused is tried again */
-    FORWARDS_MAX = 32,     /* of one request: then it goes in a circle */
-    FROZEN_MS = 2, /* a deadline that passed is looked at again so soon */
+    LOST_MS = 60000,   /* for which a site that nobody has met is waited for */
+    FORWARDS_MAX = 32, /* of one request: then it goes in a circle */
+    FROZEN_MS = 2,     /* a deadline that passed is looked at again so soon */
 };
 
 /* Objects named by a 64-bit id: a pool, and a count in the upper bits, so that
@@ -249,6 +250,8 @@ struct watch {
     struct motet_ui subject;
     struct parcel *last; /* reserved: carries the terminal news */
     struct parcel *leg;  /* MSG_WATCH on its way */
+    uint64_t lost_ns; /* since when its site is one that nobody has met; 0: not
+                       * so */
     struct deadline timer;
 };
 

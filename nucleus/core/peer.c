@@ -26,7 +26,7 @@ struct peer *peer_want(struct nucleus *n, uint64_t site, enum motet_err *err)
     p->state = NUC_SITE_REACHABLE; /* until told otherwise */
     if (site == n->cfg.site) {     /* its earlier lives are over */
         p->incarnation = n->cfg.incarnation;
-        p->dead = n->cfg.incarnation - 1;
+        p->dead = n->cfg.past_open ? 0 : n->cfg.incarnation - 1;
         p->news = MOTET_NEWS_SITE_DEAD;
     }
     struct list *lists[] = {&p->calls,    &p->helds,   &p->watches,
@@ -282,6 +282,20 @@ static void set_state(struct nucleus *n, struct peer *p,
     p->state = in->state;
 }
 
+/* The earlier lives of this site. */
+static enum motet_err past_over(struct nucleus *n, const struct nuc_in *in)
+{
+    struct peer *self = map_get(&n->peer_by_site, n->cfg.site, 0);
+    if (in->state != NUC_SITE_DEAD || in->incarnation >= n->cfg.incarnation) {
+        return MOTET_OK;
+    }
+    n->cfg.past_open = false;
+    if (self != NULL) { /* nothing was tied to it otherwise */
+        bury(n, self, n->cfg.incarnation - 1, MOTET_NEWS_SITE_DEAD);
+    }
+    return MOTET_OK;
+}
+
 enum motet_err peer_op(struct nucleus *n, const struct nuc_in *in,
                        struct nuc_out *out)
 {
@@ -292,7 +306,7 @@ enum motet_err peer_op(struct nucleus *n, const struct nuc_in *in,
         return MOTET_E_INVALID;
     }
     if (in->site == n->cfg.site) {
-        return MOTET_OK;
+        return past_over(n, in);
     }
     struct peer *p = peer_want(n, in->site, &err);
     if (p == NULL) {

@@ -404,10 +404,13 @@ static bool invite_sender(struct nucleus *n, struct port *p)
 
 void queue_work(struct nucleus *n, struct port *p)
 {
-    if (p->ending || p->frozen) {
-        return; /* port_end_work() is due; or later */
+    if (p->ending) {
+        return; /* port_end_work() is due */
     }
     list_remove(&p->work);
+    if (p->frozen) {
+        return; /* thaw() asks again */
+    }
     while (fx_ready(n)) {
         if (!serve(n, p) && !invite_net(n, p) && !admit(n, p) &&
             !invite_sender(n, p)) {

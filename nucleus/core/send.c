@@ -32,10 +32,10 @@ enum motet_err route(const struct nucleus *n, const struct port *src,
     if (ui_site(ui) != n->cfg.site || port_away(n, ui)) {
         return MOTET_OK;
     }
-    /* Born here. Of an earlier life of this site, or ended in this one. */
-    return kind == UI_PORT && ui_incarnation(ui) < n->cfg.incarnation
-               ? MOTET_E_SITE_DEAD
-               : MOTET_E_NO_PORT;
+    if (kind == UI_PORT && ui_incarnation(ui) < n->cfg.incarnation) {
+        return n->cfg.past_open ? MOTET_OK : MOTET_E_SITE_DEAD;
+    }
+    return MOTET_E_NO_PORT; /* ended, in this life */
 }
 
 void count_outcome(struct nucleus *n, enum motet_err err)

@@ -132,10 +132,29 @@ static void tie(struct nucleus *n, struct watch *w, struct place_of place)
     }
 }
 
+/* Its subject moved to a site that was not met yet. That may be met, or may
+ * have died and be forgotten. */
+static void ask_the_lost(struct nucleus *n, struct watch *w)
+{
+    if (w->lost_ns == 0) {
+        w->lost_ns = n->now_ns;
+    }
+    if (n->now_ns - w->lost_ns < LOST_MS * NS_PER_MS) {
+        ask_later(n, w);
+    } else {
+        watch_fire(n, w, MOTET_NEWS_SITE_DEAD);
+    }
+}
+
 void watch_leg(struct nucleus *n, struct watch *w, enum motet_err err,
                struct place_of place)
 {
     w->leg = NULL;
+    if (err == MOTET_E_UNREACHABLE) {
+        ask_the_lost(n, w);
+        return;
+    }
+    w->lost_ns = 0;
     switch ((int)err) {
     case MOTET_OK:
         tie(n, w, place);

@@ -60,8 +60,9 @@ enum { DIR_RECORDS_MAX = 64, DIR_DIGEST_MAX = 256 };
 enum dir_msg_kind {
     DIR_DELTA = 1,
     DIR_DIGEST,
-    DIR_SYNC,   /* author, incarnation: that life is over; token. Between sites:
-                 * the directory itself has no part in it */
+    DIR_SYNC,   /* author, incarnation: that life is over, full: in order;
+                 * token. Between sites: the directory itself has no part in
+                 * it */
     DIR_SYNCED, /* token, upto: the sender's version, after it took leave of
                  * that life */
 };

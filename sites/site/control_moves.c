@@ -108,6 +108,7 @@ static enum motet_err give_here(struct site *s, const struct move_request *q)
         if (err != MOTET_OK) {
             return err;
         }
+        move_port_given(s, in.port);
     }
     return MOTET_OK;
 }

@@ -4,7 +4,11 @@
 
 #include "moves.h"
 
-enum { ASK_AGAIN_MS = 50 };
+enum {
+    ASK_AGAIN_MS = 50,
+    ALONE_MS = 10000, /* after its start a site that has met nobody takes its
+                       * earlier lives' ports for dead */
+};
 
 /* A site that must answer. */
 struct witness {
@@ -17,25 +21,19 @@ struct witness {
 
 struct death {
     struct list link;
-    uint64_t site;
-    uint32_t incarnation;
+    struct tomb t;
     enum nuc_site_state how;
     uint64_t token;
     uint64_t ask_ns; /* again */
     struct list witnesses;
 };
 
-void deaths_init(struct site *s)
-{
-    list_init(&s->deaths);
-    map_init(&s->tombs, &s->own, prng_next(&s->prng));
-    list_init(&s->tomb_list);
-}
-
-/* How far the lives of a site are known to be over. */
+/* How far the lives of a site are known to be over, and how far everything here
+ * was told so. */
 struct tomb_node {
     struct list link;
     struct tomb t;
+    uint32_t told;
 };
 
 static void death_free(struct site *s, struct death *d)
@@ -62,10 +60,15 @@ void deaths_fini(struct site *s)
     map_fini(&s->tombs);
 }
 
+static struct tomb_node *tomb_of(const struct site *s, uint64_t site)
+{
+    return map_get(&s->tombs, site, 0);
+}
+
 /* @return whether that is news */
 static bool bury(struct site *s, uint64_t site, uint32_t incarnation)
 {
-    struct tomb_node *n = map_get(&s->tombs, site, 0);
+    struct tomb_node *n = tomb_of(s, site);
 
     if (n == NULL) {
         n = mem_alloc(&s->own, sizeof *n);
@@ -81,43 +84,77 @@ static bool bury(struct site *s, uint64_t site, uint32_t incarnation)
     return true;
 }
 
-static void add_witness(struct site *s, struct death *d,
-                        const struct member_info *m)
-{
-    struct witness *w = mem_alloc(&s->own, sizeof *w);
-
-    CHECK(w != NULL);
-    w->site = m->site;
-    w->incarnation = m->incarnation;
-    list_append(&d->witnesses, &w->link);
-}
-
 static bool lives(const struct member_info *m)
 {
     return m->state == MEMBER_ALIVE || m->state == MEMBER_SUSPECT;
 }
 
-static void ask(struct site *s, struct death *d)
+static void ask(struct site *s, const struct death *d, const struct witness *w)
 {
-    const struct dir_msg msg = {.kind = DIR_SYNC,
-                                .author = d->site,
-                                .incarnation = d->incarnation,
-                                .token = d->token};
+    site_send_dir(s, w->site,
+                  &(struct dir_msg){.kind = DIR_SYNC,
+                                    .author = d->t.site,
+                                    .incarnation = d->t.incarnation,
+                                    .full = d->how == NUC_SITE_LEFT,
+                                    .token = d->token});
+}
 
+static void ask_again(struct site *s, struct death *d)
+{
     d->ask_ns = s->now_ns + ASK_AGAIN_MS * UINT64_C(1000000);
     list_foreach (it, &d->witnesses) {
         const struct witness *w = LIST_ENTRY(it, struct witness, link);
         if (!w->answered) {
-            site_send_dir(s, w->site, &msg);
+            ask(s, d, w);
         }
+    }
+}
+
+static struct witness *witness_of(struct site *s, struct death *d,
+                                  const struct member_info *m)
+{
+    list_foreach (it, &d->witnesses) {
+        struct witness *w = LIST_ENTRY(it, struct witness, link);
+        if (w->site == m->site && w->incarnation == m->incarnation) {
+            return w;
+        }
+    }
+    struct witness *w = mem_alloc(&s->own, sizeof *w);
+    CHECK(w != NULL);
+    w->site = m->site;
+    w->incarnation = m->incarnation;
+    list_append(&d->witnesses, &w->link);
+    ask(s, d, w);
+    return w;
+}
+
+static void death_new(struct site *s, uint64_t site, uint32_t incarnation,
+                      enum nuc_site_state how)
+{
+    struct death *d = mem_alloc(&s->own, sizeof *d);
+
+    CHECK(d != NULL);
+    d->t = (struct tomb){.site = site, .incarnation = incarnation};
+    d->how = how;
+    d->token = prng_next(&s->prng) | 1;
+    d->ask_ns = s->now_ns + ASK_AGAIN_MS * UINT64_C(1000000);
+    list_init(&d->witnesses);
+    list_append(&s->deaths, &d->link);
+}
+
+void deaths_init(struct site *s)
+{
+    list_init(&s->deaths);
+    map_init(&s->tombs, &s->own, prng_next(&s->prng));
+    list_init(&s->tomb_list);
+    if (bury(s, s->cfg.site, s->cfg.incarnation - 1)) {
+        death_new(s, s->cfg.site, s->cfg.incarnation - 1, NUC_SITE_DEAD);
     }
 }
 
 void deaths_begin(struct site *s, uint64_t site, uint32_t incarnation,
                   enum nuc_site_state how)
 {
-    struct member_info m;
-
     if (incarnation == 0 || site == s->cfg.site ||
         !bury(s, site, incarnation)) {
         return;
@@ -127,20 +164,25 @@ void deaths_begin(struct site *s, uint64_t site, uint32_t incarnation,
                                  .incarnation = incarnation});
     site_directory_gone(s, site, incarnation);
     moves_gone(s, site, incarnation);
-    struct death *d = mem_alloc(&s->own, sizeof *d);
-    CHECK(d != NULL);
-    d->site = site;
-    d->incarnation = incarnation;
-    d->how = how;
-    d->token = prng_next(&s->prng) | 1;
-    list_init(&d->witnesses);
-    for (uint64_t at = 0; members_next(s->members, at, &m); at = m.site) {
-        if (lives(&m) && m.site != s->cfg.site && m.site != site) {
-            add_witness(s, d, &m);
-        }
+    death_new(s, site, incarnation, how);
+}
+
+/* What another site takes for over is over here too. */
+static void believe(struct site *s, uint64_t site, uint32_t incarnation,
+                    enum nuc_site_state how)
+{
+    const struct tomb_node *n = tomb_of(s, site);
+
+    if (site == s->cfg.site || (n != NULL && n->t.incarnation >= incarnation)) {
+        return; /* of its own death it hears soon enough */
     }
-    list_append(&s->deaths, &d->link);
-    ask(s, d);
+    members_step(s->members, &(struct member_in){.kind = how == NUC_SITE_LEFT
+                                                             ? MEMBER_IN_BYE
+                                                             : MEMBER_IN_DEAD,
+                                                 .now_ns = s->now_ns,
+                                                 .site = site,
+                                                 .incarnation = incarnation});
+    deaths_begin(s, site, incarnation, how);
 }
 
 /* ---- Answers ---------------------------------------------------------------
@@ -169,9 +211,8 @@ void deaths_message(struct site *s, uint64_t from, const struct dir_msg *msg)
         answered(s, from, msg);
         return;
     }
-    if (msg->author != s->cfg.site) {
-        moves_gone(s, msg->author, msg->incarnation);
-    }
+    believe(s, msg->author, msg->incarnation,
+            msg->full ? NUC_SITE_LEFT : NUC_SITE_DEAD);
     site_settle(s);
     site_send_dir(s, from,
                   &(struct dir_msg){
@@ -183,38 +224,29 @@ void deaths_message(struct site *s, uint64_t from, const struct dir_msg *msg)
 /* ---- The end ---------------------------------------------------------------
  */
 
-static bool alive_still(const struct site *s, const struct witness *w)
+static bool has_said_all(const struct site *s, const struct witness *w)
 {
+    return w->answered && directory_version_of(s->directory, w->site,
+                                               w->incarnation) >= w->version;
+}
+
+/* Whoever has come since is asked too: a site that starts hears of deaths
+ * before it has met all the others. */
+static bool complete(struct site *s, struct death *d)
+{
+    const bool own = d->t.site == s->cfg.site;
+    const uint64_t alone_ns = s->born_ns + ALONE_MS * UINT64_C(1000000);
+    bool alone = true;
+    bool all = true;
     struct member_info m;
 
     for (uint64_t at = 0; members_next(s->members, at, &m); at = m.site) {
-        if (m.site == w->site) {
-            return lives(&m) && m.incarnation == w->incarnation;
+        if (lives(&m) && m.site != s->cfg.site && m.site != d->t.site) {
+            alone = false;
+            all = has_said_all(s, witness_of(s, d, &m)) && all;
         }
     }
-    return false;
-}
-
-static bool waits_for(const struct site *s, const struct witness *w)
-{
-    if (w->answered && directory_version_of(s->directory, w->site,
-                                            w->incarnation) >= w->version) {
-        return false;
-    }
-    return alive_still(s, w);
-}
-
-static bool complete(struct site *s, struct death *d)
-{
-    list_foreach (it, &d->witnesses) {
-        struct witness *w = LIST_ENTRY(it, struct witness, link);
-        if (waits_for(s, w)) {
-            return false;
-        }
-        list_remove(it);
-        mem_free(&s->own, w, sizeof *w);
-    }
-    return true;
+    return all && (!own || !alone || s->now_ns >= alone_ns);
 }
 
 /* First what was under way to it ends, then those who watch it hear. */
@@ -223,13 +255,15 @@ static void finish(struct site *s, const struct death *d)
     struct nuc_out out;
     struct nuc_in in = {.kind = NUC_SITE,
                         .now_ns = s->now_ns,
-                        .site = d->site,
-                        .incarnation = d->incarnation,
+                        .site = d->t.site,
+                        .incarnation = d->t.incarnation,
                         .state = d->how};
+    struct tomb_node *n = tomb_of(s, d->t.site);
 
+    n->told = d->t.incarnation > n->told ? d->t.incarnation : n->told;
     site_net(s, &(struct net_in){.kind = NET_IN_DEAD,
-                                 .site = d->site,
-                                 .incarnation = d->incarnation});
+                                 .site = d->t.site,
+                                 .incarnation = d->t.incarnation});
     site_settle(s);
     enum motet_err err = nucleus_step(s->nucleus, &in, &out);
     (void)err; /* at the memory cap: nothing was tied to it */
@@ -245,7 +279,7 @@ void deaths_run(struct site *s)
             death_free(s, d);
             finish(s, &over);
         } else if (s->now_ns >= d->ask_ns) {
-            ask(s, d);
+            ask_again(s, d);
         }
     }
 }
@@ -264,26 +298,17 @@ uint64_t deaths_deadline_ns(const struct site *s)
 /* ---- Deaths that ports were told of ----------------------------------------
  */
 
-static bool pending(const struct site *s, const struct tomb *t)
-{
-    list_foreach (it, &s->deaths) {
-        const struct death *d = LIST_ENTRY(it, const struct death, link);
-        if (d->site == t->site && d->incarnation <= t->incarnation) {
-            return true;
-        }
-    }
-    return false;
-}
-
 bool deaths_next(const struct site *s, struct list **at, struct tomb *tomb)
 {
     struct list *it = *at == NULL ? list_first(&s->tomb_list)
                                   : list_after(&s->tomb_list, *at);
 
     for (; it != NULL; it = list_after(&s->tomb_list, it)) {
+        const struct tomb_node *n =
+            LIST_ENTRY(it, const struct tomb_node, link);
         *at = it;
-        *tomb = LIST_ENTRY(it, const struct tomb_node, link)->t;
-        if (!pending(s, tomb)) {
+        *tomb = (struct tomb){.site = n->t.site, .incarnation = n->told};
+        if (n->told != 0) {
             return true;
         }
     }
@@ -292,19 +317,8 @@ bool deaths_next(const struct site *s, struct list **at, struct tomb *tomb)
 
 bool deaths_told(struct site *s, const struct tomb *tomb)
 {
-    const struct tomb_node *n = map_get(&s->tombs, tomb->site, 0);
+    const struct tomb_node *n = tomb_of(s, tomb->site);
 
-    if (tomb->site == s->cfg.site) {
-        return tomb->incarnation < s->cfg.incarnation;
-    }
-    if (n != NULL && n->t.incarnation >= tomb->incarnation) {
-        return !pending(s, tomb);
-    }
-    members_step(s->members,
-                 &(struct member_in){.kind = MEMBER_IN_DEAD,
-                                     .now_ns = s->now_ns,
-                                     .site = tomb->site,
-                                     .incarnation = tomb->incarnation});
-    deaths_begin(s, tomb->site, tomb->incarnation, NUC_SITE_DEAD);
-    return false;
+    believe(s, tomb->site, tomb->incarnation, NUC_SITE_DEAD);
+    return n != NULL && n->told >= tomb->incarnation;
 }

@@ -9,7 +9,6 @@
 enum {
     QUIET_MS_MAX = 2000, /* for an actor to have done what it was given */
     AGAIN_MS = 1,        /* until what could not be done is tried again */
-    FREEZE_TRIES = 64,
 };
 
 /* ---- Life ------------------------------------------------------------------
@@ -235,7 +234,7 @@ static struct move *by_id(const struct site *s, uint64_t id)
     return NULL;
 }
 
-static struct move *by_xid(const struct site *s, const struct mig_xid *xid)
+struct move *move_of(const struct site *s, const struct mig_xid *xid)
 {
     list_foreach (it, &s->moves) {
         struct move *m = LIST_ENTRY(it, struct move, link);
@@ -284,13 +283,13 @@ bool moves_await(struct site *s, uint64_t id, uint64_t held)
 /* ---- The end ---------------------------------------------------------------
  */
 
-static void keep_note(struct site *s, const struct move_note *note)
+void move_keep_note(struct site *s, const struct move_note *note)
 {
     s->notes_kept[s->move_notes % MOVES_KEPT] = *note;
     s->move_notes++;
 }
 
-static void move_end(struct site *s, struct move *m, enum motet_err err)
+void move_end(struct site *s, struct move *m, enum motet_err err)
 {
     m->note.over = true;
     m->note.err = err;
@@ -298,7 +297,7 @@ static void move_end(struct site *s, struct move *m, enum motet_err err)
     if (m->count > 0) {
         m->note.epoch = m->ports[0].epoch + 1;
     }
-    keep_note(s, &m->note);
+    move_keep_note(s, &m->note);
     for (uint32_t i = 0; i < m->waiter_count; i++) {
         control_moved(s, m->waiters[i], &m->note);
     }
@@ -324,99 +323,17 @@ enum motet_err moves_cancel(struct site *s, uint64_t id)
 /* ---- The beginning ---------------------------------------------------------
  */
 
-static void net_port(struct site *s, enum net_in_kind kind,
-                     struct motet_ui port, uint64_t epoch)
-{
-    site_net(s, &(struct net_in){.kind = kind, .dst = port, .epoch = epoch});
-}
-
-static void nuc_port(struct site *s, enum nuc_kind kind, struct motet_ui port,
-                     bool with_actor)
-{
-    struct nuc_out out;
-    struct nuc_in in = {
-        .kind = kind, .now_ns = s->now_ns, .port = port, .in = with_actor};
-    const enum motet_err err = nucleus_step(s->nucleus, &in, &out);
-
-    (void)err; /* STATE: it is not frozen, as after a failure half-way */
-    site_settle(s);
-}
-
-static uint64_t epoch_of(const struct site *s, struct motet_ui port)
-{
-    uint64_t epoch;
-
-    (void)netmgr_where(s->netmgr, port, &epoch);
-    return epoch == 0 ? 1 : epoch;
-}
-
-/* What the ports do, for whoever watches over them (P5). */
-static void log_port(struct site *s, const struct mig_port *p,
-                     enum site_log_kind kind, enum motet_err err,
-                     uint64_t epoch)
-{
-    struct site_log *l = &site_note(s, SITE_LOG, NULL, NULL, NULL)->e.log;
-
-    *l = (struct site_log){
-        .kind = kind, .err = err, .value = epoch, .port = p->ui};
-}
-
-/* Its actor may have ended meanwhile: then it ends as it thaws. */
-static void log_here(struct site *s, const struct mig_port *p, uint64_t epoch)
-{
-    struct nuc_out out;
-    struct nuc_in in = {
-        .kind = NUC_PORT_INFO, .now_ns = s->now_ns, .port = p->ui};
-    const bool lives = nucleus_step(s->nucleus, &in, &out) == MOTET_OK;
-
-    log_port(s, p, lives ? SITE_LOG_PORT_HERE : SITE_LOG_PORT_AWAY,
-             lives ? MOTET_OK : MOTET_E_NO_ACTOR, epoch);
-}
-
 static void thaw_first(struct site *s, const struct move *m, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
-        net_port(s, NET_IN_HERE, m->ports[i].ui, m->ports[i].epoch);
-        nuc_port(s, NUC_PORT_THAW, m->ports[i].ui, false);
-        log_here(s, &m->ports[i], m->ports[i].epoch);
+        move_port_here(s, NUC_PORT_THAW, m->ports[i].ui, m->ports[i].epoch);
     }
-}
-
-static enum motet_err freeze_one(struct site *s, struct move *m,
-                                 struct mig_port *p)
-{
-    enum motet_err err = MOTET_E_AGAIN;
-
-    p->epoch = epoch_of(s, p->ui);
-    for (int i = 0; err == MOTET_E_AGAIN && i < FREEZE_TRIES; i++) {
-        struct nuc_out out;
-        struct nuc_in in = {.kind = NUC_PORT_FREEZE,
-                            .now_ns = s->now_ns,
-                            .port = p->ui,
-                            .in = m->drop};
-        const uint64_t lost = nucleus_counts(s->nucleus).lost;
-        err = nucleus_step(s->nucleus, &in, &out);
-        m->note.dropped += (uint32_t)(nucleus_counts(s->nucleus).lost - lost);
-        site_settle(s);
-    }
-    if (err != MOTET_OK) {
-        return err;
-    }
-    struct net_in in = {
-        .kind = NET_IN_FREEZE, .now_ns = s->now_ns, .dst = p->ui};
-    err = netmgr_step(s->netmgr, &in);
-    if (err != MOTET_OK) {
-        nuc_port(s, NUC_PORT_THAW, p->ui, false);
-        return err;
-    }
-    log_port(s, p, SITE_LOG_PORT_FROZEN, MOTET_OK, p->epoch);
-    return MOTET_OK;
 }
 
 static enum motet_err freeze(struct site *s, struct move *m)
 {
     for (uint32_t i = 0; i < m->count; i++) {
-        const enum motet_err err = freeze_one(s, m, &m->ports[i]);
+        const enum motet_err err = move_port_freeze(s, m, &m->ports[i]);
         if (err != MOTET_OK) {
             thaw_first(s, m, i);
             return err;
@@ -600,172 +517,4 @@ void moves_outcome(struct site *s, uint64_t ticket, enum motet_err err)
         s, &(struct mig_in){.kind = MIG_IN_PROGRESS, .xid = m->note.xid});
     (void)step; /* it is over */
     move_send_parts(s, m);
-}
-
-/* ---- The machine's decisions -----------------------------------------------
- */
-
-static void on_send(struct site *s, const struct mig_effect *e)
-{
-    struct move *m = by_xid(s, &e->xid);
-
-    if (e->frame.kind != MIG_PREPARE) {
-        move_send_frame(s, e->site, &e->frame);
-    } else if (m != NULL) {
-        m->settled = e->frame.settled;
-        move_send_parts(s, m);
-    }
-}
-
-static void on_step(struct site *s, const struct mig_effect *e)
-{
-    struct move *m = by_xid(s, &e->xid);
-    struct site_log *l = &site_note(s, SITE_LOG, NULL, NULL, NULL)->e.log;
-
-    if (m != NULL && e->event == MIG_ON_PREPARED && e->from == MIG_FRZ) {
-        m->note.at_ns[MOVE_PREPARED] = s->now_ns;
-        m->note.at_ns[MOVE_COMMITTED] = s->now_ns;
-    }
-    *l = (struct site_log){
-        .kind = SITE_LOG_MOVE,
-        .site = e->xid.site,
-        .incarnation = e->xid.incarnation,
-        .value = e->xid.number,
-        .from = e->from,
-        .event = e->event,
-        .to = e->to,
-    };
-}
-
-static void on_thaw(struct site *s, const struct mig_effect *e)
-{
-    struct move *m = by_xid(s, &e->xid);
-
-    for (uint32_t i = 0; i < e->count; i++) {
-        const struct mig_port *p = &e->ports[i];
-        net_port(s, NET_IN_HERE, p->ui, p->epoch + e->epoch_plus);
-        nuc_port(s, NUC_PORT_THAW, p->ui, false);
-        log_here(s, p, p->epoch + e->epoch_plus);
-    }
-    if (m != NULL) {
-        actors_thaw(s, m->self);
-        move_end(s, m, e->err != MOTET_OK ? e->err : MOTET_E_TIMEOUT);
-    }
-}
-
-static void on_drop(struct site *s, const struct mig_effect *e)
-{
-    struct move *m = by_xid(s, &e->xid);
-    const struct move_groups none = {0};
-
-    for (uint32_t i = 0; i < e->count; i++) {
-        const struct mig_port *p = &e->ports[i];
-        site_net(s, &(struct net_in){.kind = NET_IN_AWAY,
-                                     .dst = p->ui,
-                                     .site = e->site,
-                                     .incarnation = e->incarnation,
-                                     .epoch = p->epoch + 1});
-        site_settle(s);
-        nuc_port(s, NUC_PORT_DROP, p->ui, m != NULL && m->self != NULL);
-        records_away(
-            s, m != NULL ? &m->groups : &none, p->ui,
-            (struct place_of){.site = e->site, .incarnation = e->incarnation},
-            p->epoch + 1);
-        if (e->err != MOTET_OK) {
-            log_port(s, p, SITE_LOG_PORT_AWAY, e->err, p->epoch + 1);
-        }
-    }
-    if (m != NULL) {
-        if (m->self != NULL) {
-            actors_moved(s, m->self);
-        }
-        move_end(s, m, e->err);
-    }
-}
-
-static void note_arrival(struct site *s, const struct arrival *a,
-                         const struct mig_effect *e)
-{
-    struct move_note note = {
-        .xid = e->xid,
-        .over = true,
-        .came = true,
-        .from = e->site,
-        .to = s->cfg.site,
-        .ports = e->count,
-        .queued = a->queued,
-        .bytes = a->size,
-    };
-
-    if (e->count > 0) {
-        note.port = e->ports[0].ui;
-        note.epoch = e->ports[0].epoch + 1;
-    }
-    note.at_ns[MOVE_OVER] = s->now_ns;
-    keep_note(s, &note);
-}
-
-static void on_activate(struct site *s, const struct mig_effect *e)
-{
-    struct arrival *a = arrival_find(s, &e->xid);
-
-    for (uint32_t i = 0; i < e->count; i++) {
-        const struct mig_port *p = &e->ports[i];
-        net_port(s, NET_IN_HERE, p->ui, p->epoch + e->epoch_plus);
-        nuc_port(s, NUC_PORT_ACTIVATE, p->ui, false);
-        log_here(s, p, p->epoch + e->epoch_plus);
-        records_here(s, p->ui, p->epoch + e->epoch_plus);
-    }
-    CHECK(a != NULL);
-    if (a->self != NULL) {
-        actors_arrived(s, a->self);
-    }
-    note_arrival(s, a, e);
-    arrival_free(s, a);
-}
-
-static void on_discard(struct site *s, const struct mig_effect *e)
-{
-    struct arrival *a = arrival_find(s, &e->xid);
-
-    if (a != NULL) {
-        arrival_discard(s, a, e->site, e->incarnation);
-        arrival_free(s, a);
-    }
-}
-
-bool moves_drain(struct site *s)
-{
-    const struct mig_effect *e;
-    bool any = false;
-
-    if (s->moves_draining) {
-        return false; /* one is being carried out */
-    }
-    s->moves_draining = true;
-    while ((e = migration_effect(s->migration)) != NULL) {
-        any = true;
-        switch (e->kind) {
-        case MIG_SEND:
-            on_send(s, e);
-            break;
-        case MIG_STEP:
-            on_step(s, e);
-            break;
-        case MIG_THAW:
-            on_thaw(s, e);
-            break;
-        case MIG_DROP:
-            on_drop(s, e);
-            break;
-        case MIG_ACTIVATE:
-            on_activate(s, e);
-            break;
-        case MIG_DISCARD:
-            on_discard(s, e);
-            break;
-        }
-    }
-    s->moves_draining = false;
-    return any;
 }

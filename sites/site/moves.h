@@ -9,7 +9,9 @@
  * and what they hold is carried from site to site. Frames of the protocol
  * travel as MSG_MIGRATE between the control ports.
  *
- *   moves.c         moves away from here; the effects of the machine
+ *   moves.c         moves away from here, from being asked for to their end
+ *   moves_effects.c what the machine decided, carried out
+ *   moves_ports.c   what one port goes through
  *   moves_out.c     what goes with a PREPARE
  *   moves_in.c      what came with one, and its installation
  *   moves_records.c what others are told of where ports live, and when */
@@ -148,8 +150,31 @@ static inline bool moves_ticket(uint64_t ticket)
     return ticket >> 63 != 0;
 }
 void moves_outcome(struct site *s, uint64_t ticket, enum motet_err err);
+/** That move away from here; NULL: it is over, or never was. */
+struct move *move_of(const struct site *s, const struct mig_xid *xid);
+/** Answers those who wait for it, and forgets all but its note. */
+void move_end(struct site *s, struct move *m, enum motet_err err);
+void move_keep_note(struct site *s, const struct move_note *note);
+
+/* ---- moves_effects.c ---- */
+
 /** Carries out what the machine decided. @return whether there was anything */
 bool moves_drain(struct site *s);
+
+/* ---- moves_ports.c ---- */
+
+/** Sets its epoch. @return MOVING, STATE, NO_PORT, NO_MEMORY, LIMIT, AGAIN */
+MUST_USE enum motet_err move_port_freeze(struct site *s, struct move *m,
+                                         struct mig_port *p);
+/** It lives here, at that epoch. how: NUC_PORT_THAW, NUC_PORT_ACTIVATE */
+void move_port_here(struct site *s, enum nuc_kind how, struct motet_ui port,
+                    uint64_t epoch);
+/** It lives there from now on, as the effect says; `with_actor`: all of its
+ * actor does. */
+void move_port_away(struct site *s, const struct mig_effect *e,
+                    const struct mig_port *p, bool with_actor);
+/** It is another actor's of this site. */
+void move_port_given(struct site *s, struct motet_ui port);
 
 /* ---- moves_out.c ---- */
 

@@ -100,7 +100,8 @@ static void on_offer(struct site *s, const struct net_effect *e)
                         .dst = e->dst,
                         .place = e->place,
                         .about = e->about,
-                        .msg = e->msg};
+                        .msg = e->msg,
+                        .in = e->owned};
     enum motet_err err = nucleus_step(s->nucleus, &in, &out);
 
     if (err != MOTET_OK) {

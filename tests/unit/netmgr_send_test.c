@@ -34,6 +34,20 @@ Test(netmgr_send, refused_at_once)
     struct net_in in = one_send_in(&o, 1, 0, 0);
     in.dst = ui_make(1234, 1, UI_PORT, 1);
     cr_expect_eq(one_step(&o, in), MOTET_E_NO_SITE, "never heard of");
+    cr_assert_eq(one_step(&o, (struct net_in){.kind = NET_IN_WHERE,
+                                              .dst = one_there(),
+                                              .site = 1234,
+                                              .incarnation = 1,
+                                              .epoch = 2}),
+                 MOTET_OK);
+    in.dst = one_there();
+    cr_expect_eq(one_step(&o, in), MOTET_E_UNREACHABLE, "others have met it");
+    cr_assert_eq(one_step(&o, (struct net_in){.kind = NET_IN_WHERE,
+                                              .dst = one_there(),
+                                              .site = ONE_PEER,
+                                              .incarnation = 20,
+                                              .epoch = 3}),
+                 MOTET_OK);
     (void)!one_step(&o, (struct net_in){.kind = NET_IN_DEAD,
                                         .site = ONE_PEER,
                                         .incarnation = 19});
@@ -59,6 +73,49 @@ Test(netmgr_send, refused_at_once)
     in = one_send_in(&o, 3, 0, 0);
     in.dst = ui_of_control(ONE_PEER);
     cr_expect_eq(one_step(&o, in), MOTET_E_SITE_DEAD, "its control port");
+    one_free(&o);
+}
+
+/* Where the ports of earlier lives of this site live is told later. */
+Test(netmgr_send, an_open_past)
+{
+    struct one o;
+    one_init(&o);
+    struct netmgr_config cfg = one_config(&o);
+    cfg.past_open = true;
+    one_create(&o, &cfg);
+    one_session(&o);
+    const struct motet_ui moved = ui_make(ONE_SITE, 9, UI_PORT, 1);
+    const struct motet_ui ended = ui_make(ONE_SITE, 9, UI_PORT, 2);
+    struct net_in in = one_send_in(&o, 1, 0, 0);
+    in.dst = moved;
+    cr_assert_eq(one_step(&o, in), MOTET_OK);
+    in.ticket = 2;
+    in.dst = ended;
+    cr_assert_eq(one_step(&o, in), MOTET_OK);
+    one_flush(&o);
+    cr_expect_eq(one_frames(&o, NET_BIND), 0, "not to this life");
+    cr_assert_eq(one_step(&o, (struct net_in){.kind = NET_IN_WHERE,
+                                              .dst = moved,
+                                              .site = ONE_PEER,
+                                              .incarnation = 20,
+                                              .epoch = 2}),
+                 MOTET_OK);
+    one_flush(&o);
+    cr_assert_eq(one_frames(&o, NET_BIND), 1);
+    cr_assert_eq(one_step(&o, (struct net_in){.kind = NET_IN_DEAD,
+                                              .site = ONE_SITE,
+                                              .incarnation = 9}),
+                 MOTET_OK);
+    cr_expect_eq(one_outcome(&o, 2), MOTET_E_SITE_DEAD);
+    in.ticket = 3;
+    cr_expect_eq(one_step(&o, in), MOTET_E_SITE_DEAD);
+    in.dst = moved;
+    cr_expect_eq(one_step(&o, in), MOTET_OK);
+    cr_expect_eq(one_step(&o, (struct net_in){.kind = NET_IN_DEAD,
+                                              .site = ONE_SITE,
+                                              .incarnation = ONE_INCARNATION}),
+                 MOTET_E_INVALID, "this life is not over");
     one_free(&o);
 }
 

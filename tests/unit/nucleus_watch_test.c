@@ -74,6 +74,58 @@ Test(nucleus_watch, what_is_refused)
     scene_fini(&s);
 }
 
+/* Where the ports of earlier lives of this site live is told later. */
+Test(nucleus_watch, an_open_past)
+{
+    static struct scene s;
+    const struct motet_ui old =
+        ui_make(WORLD_SITE, WORLD_INCARNATION - 1, UI_PORT, 1);
+    world_empty(&s.w);
+    struct nucleus_config cfg =
+        world_config(&s.w, WORLD_SITE, WORLD_INCARNATION, NULL);
+    cfg.past_open = true;
+    world_create(&s.w, &cfg);
+    s.eye = world_actor(&s.w, true);
+    s.at = world_port(&s.w, s.eye);
+    cr_assert_eq(world_site(&s.w, WORLD_SITE, WORLD_INCARNATION, NUC_SITE_DEAD),
+                 MOTET_OK, "of this life: nonsense");
+    const uint64_t id = watch(&s, old);
+    const struct nuc_effect *e = world_one(&s.w, NUC_TO_NET);
+    cr_expect_eq(e->msg.kind, MSG_WATCH);
+    const uint64_t ticket = e->ticket;
+    world_clear(&s.w);
+    cr_assert_eq(
+        world_site(&s.w, WORLD_SITE, WORLD_INCARNATION - 1, NUC_SITE_DEAD),
+        MOTET_OK);
+    cr_assert_eq(world_outcome(&s.w, ticket, MOTET_E_SITE_DEAD), MOTET_OK);
+    expect_news(&s, id, MOTET_NEWS_SITE_DEAD, old);
+    world_clear(&s.w);
+    const uint64_t late = watch(&s, old);
+    expect_news(&s, late, MOTET_NEWS_SITE_DEAD, old);
+    scene_fini(&s);
+}
+
+/* A port that moved here and has ended: the news follow what it sent. */
+Test(nucleus_watch, asked_after_the_end_of_one_that_moved_here)
+{
+    static struct scene s;
+    scene_init(&s);
+    struct nuc_in in = world_in(&s.w, NUC_NET_DELIVER);
+    in.src = world_far(1);
+    in.dst = ui_make(13, 1, UI_PORT, 5);
+    in.place = (struct place_of){.site = WORLD_PEER, .incarnation = 1};
+    in.msg = (struct msg){.kind = MSG_WATCH, .call = 77};
+    cr_expect_eq(world_step(&s.w, &in), MOTET_E_NO_PORT, "it never lived here");
+    in.in = true;
+    cr_expect_eq(world_step(&s.w, &in), MOTET_OK);
+    const struct nuc_effect *e = world_one(&s.w, NUC_TO_NET);
+    cr_expect_eq(e->msg.kind, MSG_NEWS);
+    cr_expect_eq(e->msg.call, 77);
+    cr_expect_eq(e->msg.status, MOTET_NEWS_CLOSED);
+    cr_assert_eq(world_outcome(&s.w, e->ticket, MOTET_OK), MOTET_OK);
+    scene_fini(&s);
+}
+
 Test(nucleus_watch, the_end_of_a_port_here)
 {
     static struct scene s;
@@ -214,6 +266,27 @@ Test(nucleus_watch, no_room_there_is_asked_again)
     cr_expect_eq(world_one(&s.w, NUC_TO_NET)->msg.kind, MSG_UNWATCH);
     cr_assert_eq(world_outcome(&s.w, ticket, MOTET_E_NO_PORT), MOTET_OK);
     cr_expect_eq(world_seen(&s.w, NUC_DELIVER), 0);
+    scene_fini(&s);
+}
+
+/* It moved to a site that nobody here has met: that may come, or not. */
+Test(nucleus_watch, a_site_that_was_not_met_is_waited_for)
+{
+    static struct scene s;
+    scene_init(&s);
+    const uint64_t id = watch(&s, world_far(1));
+    for (int second = 0; second < 60; second++) {
+        const uint64_t ticket = world_one(&s.w, NUC_TO_NET)->ticket;
+        world_clear(&s.w);
+        cr_assert_eq(world_outcome(&s.w, ticket, MOTET_E_UNREACHABLE),
+                     MOTET_OK);
+        cr_assert_eq(world_seen(&s.w, NUC_DELIVER), 0);
+        world_pass(&s.w, UINT64_C(1000) * WORLD_MS);
+    }
+    const uint64_t ticket = world_one(&s.w, NUC_TO_NET)->ticket;
+    world_clear(&s.w);
+    cr_assert_eq(world_outcome(&s.w, ticket, MOTET_E_UNREACHABLE), MOTET_OK);
+    expect_news(&s, id, MOTET_NEWS_SITE_DEAD, world_far(1));
     scene_fini(&s);
 }
 

@@ -31,14 +31,11 @@ struct world {
     uint32_t count;
 };
 
-static inline void world_init_at(struct world *w, uint64_t site,
-                                 uint32_t incarnation,
-                                 const struct nucleus_limits *limits)
+static inline struct nucleus_config
+world_config(struct world *w, uint64_t site, uint32_t incarnation,
+             const struct nucleus_limits *limits)
 {
-    memset(w, 0, sizeof *w);
-    mem_init(&w->mem, 256 << 20);
-    trace_init(&w->trace, NULL);
-    const struct nucleus_config cfg = {
+    return (struct nucleus_config){
         .site = site,
         .incarnation = incarnation,
         .secret = {11, site},
@@ -46,9 +43,31 @@ static inline void world_init_at(struct world *w, uint64_t site,
         .mem = &w->mem,
         .trace = &w->trace,
     };
-    w->n = nucleus_create(&cfg);
+}
+
+static inline void world_create(struct world *w,
+                                const struct nucleus_config *cfg)
+{
+    w->n = nucleus_create(cfg);
     cr_assert_not_null(w->n);
     w->now_ns = 1000;
+}
+
+static inline void world_empty(struct world *w)
+{
+    memset(w, 0, sizeof *w);
+    mem_init(&w->mem, 256 << 20);
+    trace_init(&w->trace, NULL);
+}
+
+static inline void world_init_at(struct world *w, uint64_t site,
+                                 uint32_t incarnation,
+                                 const struct nucleus_limits *limits)
+{
+    world_empty(w);
+    const struct nucleus_config cfg =
+        world_config(w, site, incarnation, limits);
+    world_create(w, &cfg);
 }
 
 static inline void world_init(struct world *w,
