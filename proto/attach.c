@@ -1,5 +1,7 @@
 #include "attach.h"
 
+#include "fields.h"
+
 enum field {
     F_END,
     F_MAGIC,
@@ -126,30 +128,6 @@ bool attach_has_payload(enum attach_op op)
 /* ---- encoding -----------------------------------------------------------
  */
 
-static void put_ui(struct writer *w, struct motet_ui ui)
-{
-    write_u64(w, ui.hi);
-    write_u64(w, ui.lo);
-}
-
-static void put_name(struct writer *w, const char *name)
-{
-    size_t size = 0;
-    while (size < MOTET_NAME_MAX && name[size] != '\0') {
-        size++;
-    }
-    write_u8(w, (uint8_t)size);
-    write_span(w, name, size);
-}
-
-static void put_dest(struct writer *w, const struct motet_dest *d)
-{
-    put_ui(w, d->target);
-    put_ui(w, d->co);
-    write_u8(w, (uint8_t)d->mode);
-    write_u8(w, d->wait);
-}
-
 static void put_attr(struct writer *w, const struct attach_frame *f)
 {
     write_u8(w, f->enabled);
@@ -164,13 +142,6 @@ static void put_queue(struct writer *w, const struct attach_frame *f)
     write_u32(w, f->queue_bytes);
     write_u32(w, f->waiting);
     write_u64(w, f->oldest_ms);
-}
-
-static void put_pi(struct writer *w, const struct motet_pi *pi)
-{
-    write_u32(w, pi->uid);
-    write_u32(w, pi->gid);
-    write_u32(w, pi->domain);
 }
 
 static void put_members(struct writer *w, const struct attach_frame *f)
@@ -209,7 +180,7 @@ static bool put_compound(struct writer *w, const struct attach_frame *f,
     } else if (field == F_DEST) {
         put_dest(w, &f->dest);
     } else if (field == F_PI) {
-        put_pi(w, &f->pi);
+        put_pi(w, f->pi);
     } else if (field == F_ATTR) {
         put_attr(w, f);
     } else if (field == F_QUEUE) {
@@ -339,40 +310,6 @@ void attach_void(enum attach_op op, uint64_t id, struct writer *w)
 /* ---- decoding -----------------------------------------------------------
  */
 
-static struct motet_ui get_ui(struct reader *r)
-{
-    const uint64_t hi = read_u64(r);
-    return (struct motet_ui){.hi = hi, .lo = read_u64(r)};
-}
-
-static bool get_bool(struct reader *r, bool *v)
-{
-    const uint8_t byte = read_u8(r);
-    *v = byte == 1;
-    return byte <= 1;
-}
-
-static bool get_name(struct reader *r, char name[MOTET_NAME_MAX + 1])
-{
-    const uint8_t size = read_u8(r);
-    const uint8_t *bytes = read_span(r, size);
-    if (bytes == NULL || size > MOTET_NAME_MAX) {
-        return false;
-    }
-    memcpy(name, bytes, size);
-    name[size] = '\0';
-    return strnlen(name, size) == size;
-}
-
-static bool get_dest(struct reader *r, struct motet_dest *d)
-{
-    d->target = get_ui(r);
-    d->co = get_ui(r);
-    const uint8_t mode = read_u8(r);
-    d->mode = (enum motet_mode)mode;
-    return mode < MOTET_MODE_COUNT && get_bool(r, &d->wait);
-}
-
 static bool get_attr(struct reader *r, struct attach_frame *f)
 {
     const bool ok = get_bool(r, &f->enabled);
@@ -452,9 +389,7 @@ static bool get_compound(struct reader *r, struct attach_frame *f,
         f->cap.ui = get_ui(r);
         f->cap.key = read_u64(r);
     } else if (field == F_PI) {
-        f->pi.uid = read_u32(r);
-        f->pi.gid = read_u32(r);
-        f->pi.domain = read_u32(r);
+        f->pi = get_pi(r);
     } else {
         CHECK(field == F_QUEUE);
         f->queue_msgs = read_u32(r);

@@ -1,20 +1,7 @@
 #include "frames.h"
 
+#include "fields.h"
 #include "nucleus/base/ui.h"
-
-static void put_ui(struct motet_ui ui, struct writer *w)
-{
-    write_u64(w, ui.hi);
-    write_u64(w, ui.lo);
-}
-
-static struct motet_ui get_ui(struct reader *r)
-{
-    struct motet_ui ui;
-    ui.hi = read_u64(r);
-    ui.lo = read_u64(r);
-    return ui;
-}
 
 /* ---- DATA ------------------------------------------------------------------
  */
@@ -55,8 +42,8 @@ uint8_t frames_data_flags(const struct net_frame *f)
 static void put_extension(const struct msg *m, struct writer *w)
 {
     write_u64(w, m->call);
-    put_ui(m->reply_to, w);
-    put_ui(m->target, w);
+    put_ui(w, m->reply_to);
+    put_ui(w, m->target);
     write_u32(w, m->remaining_ms);
     write_u16(w, m->status);
     write_u16(w, 0);
@@ -176,11 +163,9 @@ void frames_put_bind(const struct net_frame *f, struct writer *w)
     const struct net_bind *b = &f->u.bind;
 
     write_u32(w, b->handle);
-    put_ui(b->src, w);
-    put_ui(b->dst, w);
-    write_u32(w, b->pi.uid);
-    write_u32(w, b->pi.gid);
-    write_u32(w, b->pi.domain);
+    put_ui(w, b->src);
+    put_ui(w, b->dst);
+    put_pi(w, b->pi);
     write_u64(w, b->epoch);
     write_u64(w, b->base);
     write_u64(w, b->src_epoch);
@@ -203,9 +188,7 @@ bool frames_get_bind(struct frame_in *in, struct net_frame *f)
     b->handle = read_u32(r);
     b->src = get_ui(r);
     b->dst = get_ui(r);
-    b->pi.uid = read_u32(r);
-    b->pi.gid = read_u32(r);
-    b->pi.domain = read_u32(r);
+    b->pi = get_pi(r);
     b->epoch = read_u64(r);
     b->base = read_u64(r);
     b->src_epoch = read_u64(r);

@@ -1,5 +1,6 @@
 #include "image.h"
 
+#include "fields.h"
 #include "nucleus/base/ui.h"
 
 /* ---- Frames ----------------------------------------------------------------
@@ -67,17 +68,9 @@ void wire_encode_content(const struct wire_content *c, struct writer *w)
     write_span(w, c->actor, length);
 }
 
-/* A name of `length` bytes, or none. */
-static bool get_name(struct reader *r, size_t length,
-                     char name[MOTET_NAME_MAX + 1])
+static bool name_or_none(const char *name)
 {
-    const uint8_t *bytes = read_span(r, length);
-    memset(name, 0, MOTET_NAME_MAX + 1);
-    if (bytes == NULL || length > MOTET_NAME_MAX) {
-        return false;
-    }
-    memcpy(name, bytes, length);
-    return length == 0 || (strlen(name) == length && ui_name_ok(name));
+    return name[0] == '\0' || ui_name_ok(name);
 }
 
 bool wire_decode_content(struct reader *r, struct wire_content *c)
@@ -86,27 +79,13 @@ bool wire_decode_content(struct reader *r, struct wire_content *c)
     c->flags = read_u8(r);
     const uint8_t length = read_u8(r);
     const uint16_t zero = read_u16(r);
-    return get_name(r, length, c->actor) && zero == 0 &&
-           (c->flags & ~(unsigned)WIRE_CONTENT_ACTOR) == 0;
-}
-
-static void put_ui(struct motet_ui ui, struct writer *w)
-{
-    write_u64(w, ui.hi);
-    write_u64(w, ui.lo);
-}
-
-static struct motet_ui get_ui(struct reader *r)
-{
-    struct motet_ui ui;
-    ui.hi = read_u64(r);
-    ui.lo = read_u64(r);
-    return ui;
+    return get_name_of(r, length, c->actor) && name_or_none(c->actor) &&
+           zero == 0 && (c->flags & ~(unsigned)WIRE_CONTENT_ACTOR) == 0;
 }
 
 void wire_encode_port(const struct mig_port *p, struct writer *w)
 {
-    put_ui(p->ui, w);
+    put_ui(w, p->ui);
     write_u64(w, p->epoch);
 }
 
@@ -165,7 +144,7 @@ static const struct {
     [IMAGE_WATCHER] = {F_PEER | F_PLACE | F_EPOCH | F_ID, DATA_NONE},
     [IMAGE_PARCEL] = {F_PORT | F_PEER | F_ID | F_MSG | F_LEFT | F_ERRS |
                           F_FLAG | F_SENT,
-                      DATA_MSG},
+                      DATA_NONE},
     [IMAGE_STALLED] = {F_PORT | F_PEER | F_ID | F_MSG | F_LEFT | F_ERRS |
                            F_FLAG | F_SENT,
                        DATA_MSG},
@@ -178,29 +157,6 @@ static const struct {
                      DATA_NONE},
 };
 
-static void put_pi(struct motet_pi pi, struct writer *w)
-{
-    write_u32(w, pi.uid);
-    write_u32(w, pi.gid);
-    write_u32(w, pi.domain);
-}
-
-static struct motet_pi get_pi(struct reader *r)
-{
-    struct motet_pi pi;
-    pi.uid = read_u32(r);
-    pi.gid = read_u32(r);
-    pi.domain = read_u32(r);
-    return pi;
-}
-
-static void put_name(const char *name, struct writer *w)
-{
-    const size_t length = strnlen(name, MOTET_NAME_MAX);
-    write_u8(w, (uint8_t)length);
-    write_span(w, name, length);
-}
-
 static void put_msg(const struct msg *m, struct writer *w)
 {
     write_u8(w, (uint8_t)m->kind);
@@ -208,9 +164,9 @@ static void put_msg(const struct msg *m, struct writer *w)
     write_u16(w, m->status);
     write_u32(w, m->remaining_ms);
     write_u64(w, m->call);
-    put_ui(m->reply_to, w);
-    put_ui(m->target, w);
-    put_pi(m->pi, w);
+    put_ui(w, m->reply_to);
+    put_ui(w, m->target);
+    put_pi(w, m->pi);
 }
 
 static bool get_msg(struct reader *r, struct msg *m)
@@ -230,10 +186,10 @@ static bool get_msg(struct reader *r, struct msg *m)
 static void put_first(const struct image_item *it, uint32_t f, struct writer *w)
 {
     if ((f & F_PORT) != 0) {
-        put_ui(it->port, w);
+        put_ui(w, it->port);
     }
     if ((f & F_PEER) != 0) {
-        put_ui(it->peer, w);
+        put_ui(w, it->peer);
     }
     if ((f & F_PLACE) != 0) {
         write_u64(w, it->place.site);
@@ -243,7 +199,7 @@ static void put_first(const struct image_item *it, uint32_t f, struct writer *w)
         write_u64(w, it->epoch);
     }
     if ((f & F_PI) != 0) {
-        put_pi(it->pi, w);
+        put_pi(w, it->pi);
     }
     if ((f & F_ATTR) != 0) {
         write_u64(w, it->key);
@@ -256,10 +212,10 @@ static void put_first(const struct image_item *it, uint32_t f, struct writer *w)
         write_u64(w, it->seq);
     }
     if ((f & F_NAME) != 0) {
-        put_name(it->name, w);
+        put_name(w, it->name);
     }
     if ((f & F_TEXT) != 0) {
-        put_name(it->text, w);
+        put_name(w, it->text);
     }
 }
 
@@ -294,10 +250,7 @@ static void put_second(const struct image_item *it, uint32_t f,
         write_u8(w, it->wait);
     }
     if ((f & F_DEST) != 0) {
-        put_ui(it->dest.target, w);
-        put_ui(it->dest.co, w);
-        write_u8(w, (uint8_t)it->dest.mode);
-        write_u8(w, it->dest.wait);
+        put_dest(w, &it->dest);
     }
     if ((f & F_FLOW) != 0) {
         write_u8(w, it->returning);
@@ -344,14 +297,6 @@ void wire_encode_item(const struct image_item *it, struct writer *w,
     write_span(w, fields, f.at);
 }
 
-/* A byte that is 0 or 1. */
-static bool get_bool(struct reader *r, bool *ok)
-{
-    const uint8_t v = read_u8(r);
-    *ok = *ok && v <= 1;
-    return v == 1;
-}
-
 static bool get_first(struct reader *r, uint32_t f, struct image_item *it)
 {
     bool ok = true;
@@ -375,17 +320,17 @@ static bool get_first(struct reader *r, uint32_t f, struct image_item *it)
         it->key = read_u64(r);
         it->msgs = read_u32(r);
         it->bytes = read_u32(r);
-        it->enabled = get_bool(r, &ok);
+        ok = get_bool(r, &it->enabled);
         it->priority = read_u8(r);
     }
     if ((f & F_SEQ) != 0) {
         it->seq = read_u64(r);
     }
     if ((f & F_NAME) != 0) {
-        ok = get_name(r, read_u8(r), it->name) && ok;
+        ok = get_name(r, it->name) && name_or_none(it->name) && ok;
     }
     if ((f & F_TEXT) != 0) {
-        ok = get_name(r, read_u8(r), it->text) && ok;
+        ok = get_name(r, it->text) && name_or_none(it->text) && ok;
     }
     return ok;
 }
@@ -422,25 +367,20 @@ static bool get_second(struct reader *r, uint32_t f, struct image_item *it)
         ok = get_errs(r, it) && ok;
     }
     if ((f & F_FLAG) != 0) {
-        it->flag = get_bool(r, &ok);
+        ok = get_bool(r, &it->flag) && ok;
     }
     if ((f & F_SENT) != 0) {
         it->ticket = read_u64(r);
         it->token = read_u64(r);
         it->role = read_u8(r);
         it->notify = read_u8(r);
-        it->wait = get_bool(r, &ok);
+        ok = get_bool(r, &it->wait) && ok;
     }
     if ((f & F_DEST) != 0) {
-        it->dest.target = get_ui(r);
-        it->dest.co = get_ui(r);
-        const uint8_t mode = read_u8(r);
-        it->dest.wait = get_bool(r, &ok);
-        ok = ok && mode < MOTET_MODE_COUNT;
-        it->dest.mode = ok ? (enum motet_mode)mode : MOTET_TO_ANY;
+        ok = get_dest(r, &it->dest) && ok;
     }
     if ((f & F_FLOW) != 0) {
-        it->returning = get_bool(r, &ok);
+        ok = get_bool(r, &it->returning) && ok;
         it->origin.site = read_u64(r);
         it->origin_epoch = read_u64(r);
         it->base = read_u64(r);
@@ -465,7 +405,7 @@ bool wire_decode_item(struct reader *r, struct image_item *it,
     const uint8_t *fields = read_span(r, field_bytes);
     *data = read_span(r, *size);
     if (!reader_ok(r) || !zero || kind < IMAGE_ACTOR ||
-        kind >= IMAGE_KIND_COUNT || field_bytes > WIRE_ITEM_FIELDS_MAX ||
+        kind >= IMAGE_KIND_COUNT ||
         (*size > 0 && kinds[kind].data == DATA_NONE)) {
         return false;
     }
@@ -473,6 +413,5 @@ bool wire_decode_item(struct reader *r, struct image_item *it,
     struct reader f = reader_of(fields, field_bytes);
     return get_first(&f, kinds[kind].fields, it) &&
            get_second(&f, kinds[kind].fields, it) && reader_done(&f) &&
-           (kinds[kind].data != DATA_MSG || it->msg.annex_bytes <= *size ||
-            kind == IMAGE_PARCEL);
+           it->msg.annex_bytes <= *size;
 }

@@ -43,7 +43,7 @@ static const struct {
     {"other", {&verb_doctor, &verb_version, &verb_help}},
 };
 
-static const char sim_words[] = "sim run | replay | shrink";
+static const char sim_words[] = "sim run | replay | shrink | crashpoints";
 static const char sim_summary[] = "the same code in a simulated world";
 
 enum { VERBS_MAX = 64 };

@@ -501,8 +501,11 @@ static const char *why_not(const struct moving_wish *w, enum motet_err err,
         return WHY("%s did not answer in time", to);
     } else if (err == MOTET_E_CANCELLED) {
         return WHY("given up");
+    } else if (err == MOTET_E_VERSION) {
+        return WHY("%s runs another version of Motet, which does not take it",
+                   to);
     } else if (err == MOTET_E_AGAIN) {
-        return WHY("its owner did not come to rest in time");
+        return WHY("neither its owner nor %s came to rest in time", to);
     }
 #undef WHY
     return motet_err_text(err);

@@ -28,8 +28,11 @@ enum {
     OPT_ACTOR,
     OPT_OUT,
     OPT_MUST_SEE,
-    OPT_VERBOSE = 'v',
+    OPT_ONLY,
+    OPT_EVERY,
+    OPT_MOVE,
     OPT_TRANSPORT,
+    OPT_VERBOSE = 'v',
 };
 
 /* clang-format off */
@@ -52,19 +55,24 @@ static const struct argp_option options[] = {
     {"hash", OPT_HASH, "H", 0, "the trace hash that must come out", 2},
     {0, 0, 0, 0, "shrink:", 3},
     {"out", OPT_OUT, "FILE", 0, "the scenario to write", 3},
-    {0, 0, 0, 0, "all:", 4},
+    {0, 0, 0, 0, "crashpoints, with --jobs, --fail-fast, --json and --trace:",
+     4},
+    {"only", OPT_ONLY, "CASE", 0, "one, as printed with the failure", 4},
+    {"every", OPT_EVERY, "N", 0, "each N-th of them; 1", 4},
+    {"move", OPT_MOVE, "WHAT", 0, "actor, or port; both", 4},
+    {0, 0, 0, 0, "all:", 5},
     {"scenario", OPT_SCENARIO, "NAME", 0,
-     "the faults of a scenario: a file, or a name of motet chaos list", 4},
+     "the faults of a scenario: a file, or a name of motet chaos list", 5},
     {"actor", OPT_ACTOR, "FILE.so", 0,
-     "an actor of your own on each site; with arguments: FILE.so:ARGS", 4},
+     "an actor of your own on each site; with arguments: FILE.so:ARGS", 5},
     {"preset", OPT_PRESET, "NAME", 0,
-     "swarm, calm, lossy, deaths, tight; swarm", 4},
+     "swarm, calm, lossy, deaths, tight; swarm", 5},
     {"workload", OPT_WORKLOAD, "NAME", 0,
-     "messages; migrate: ports and actors move as well", 4},
+     "messages; migrate: ports and actors move as well", 5},
     {"transport", OPT_TRANSPORT, "WAY", 0,
-     "of small messages: tcp, udp, auto; tcp", 4},
-    {"sites", OPT_SITES, "N", 0, "sites, 2 to 32; drawn from 3 to 7", 4},
-    {"for", OPT_FOR, "T", 0, "length of faults and load: 30s, 10m", 4},
+     "of small messages: tcp, udp, auto; tcp", 5},
+    {"sites", OPT_SITES, "N", 0, "sites, 2 to 32; drawn from 3 to 7", 5},
+    {"for", OPT_FOR, "T", 0, "length of faults and load: 30s, 10m", 5},
     {0},
 };
 /* clang-format on */
@@ -76,6 +84,10 @@ struct arguments {
     const char *out;
     const char *scenario;
     bool seeds; /* were told */
+    /* crashpoints: */
+    const char *only;
+    uint32_t every;
+    unsigned whats, ways; /* a bit each; 0: all */
 };
 
 static bool read_number(const char *text, const char **end, uint64_t *value)
@@ -173,6 +185,12 @@ static bool read_small(const char *text, uint32_t low, uint32_t high,
     return true;
 }
 
+static bool read_move(const char *text, unsigned *whats)
+{
+    *whats |= text[0] == 'p' ? 2U : 1U;
+    return strcmp(text, "actor") == 0 || strcmp(text, "port") == 0;
+}
+
 static bool read_hash(const char *text, struct runs *r)
 {
     char *at = NULL;
@@ -219,6 +237,9 @@ static bool parse_plain(struct arguments *a, int key, char *text)
     case OPT_OUT:
         a->out = text;
         break;
+    case OPT_ONLY:
+        a->only = text;
+        break;
     default:
         return false;
     }
@@ -252,6 +273,13 @@ static error_t parse(int key, char *text, struct argp_state *state)
         break;
     case OPT_TRANSPORT:
         ok = read_transport(text, &r->opt.transport);
+        a->ways |= 1U << r->opt.transport;
+        break;
+    case OPT_EVERY:
+        ok = read_small(text, 1, 1000000, &a->every);
+        break;
+    case OPT_MOVE:
+        ok = read_move(text, &a->whats);
         break;
     case OPT_HASH:
         ok = read_hash(text, r);
@@ -267,7 +295,8 @@ static error_t parse(int key, char *text, struct argp_state *state)
         break;
     case ARGP_KEY_END:
         if (a->verb == NULL) {
-            argp_error(state, "say what to do: run, replay or shrink");
+            argp_error(state,
+                       "say what to do: run, replay, shrink or crashpoints");
         }
         break;
     default:
@@ -361,8 +390,50 @@ static bool load_actor(struct arguments *a, struct plugin *plugin)
     return true;
 }
 
+static int crashpoints(struct arguments *a)
+{
+    static struct points_plan plan;
+    struct runs *r = &a->runs;
+    struct point p;
+    if (a->seeds || r->scenario != NULL || r->opt.actor != NULL ||
+        r->opt.sites != 0 || r->opt.for_ns != 0 || a->ways >> NET_AUTO != 0) {
+        (void)fprintf(stderr,
+                      "%s: crashpoints: its story is always the same: three "
+                      "sites, tcp or udp, no seeds, no scenario\n",
+                      r->program);
+        return EXIT_SIM_USAGE;
+    }
+    if (a->only != NULL && !point_parse(a->only, &p)) {
+        (void)fprintf(stderr,
+                      "%s: crashpoints: no such case: '%s'; say it as it was "
+                      "printed, as actor.tcp.cut-both.17.3\n",
+                      r->program, a->only);
+        return EXIT_SIM_USAGE;
+    }
+    if (a->only != NULL) {
+        return runs_point(r, &p);
+    }
+    if (!points_plan(&plan, a->whats != 0 ? a->whats : 3U,
+                     a->ways != 0 ? a->ways : 3U, a->every)) {
+        points_print(&plan);
+        (void)fprintf(stderr,
+                      "%s: crashpoints: it does not move although nothing "
+                      "breaks: there is nothing to judge\n",
+                      r->program);
+        return EXIT_SIM_NO_VERDICT;
+    }
+    r->plan = &plan;
+    r->opt.trace = NULL; /* of one case only */
+    r->first = 1;
+    r->last = plan.count;
+    return runs_run(r);
+}
+
 static int do_verb(struct arguments *a)
 {
+    if (strcmp(a->verb, "crashpoints") == 0 && a->what == NULL) {
+        return crashpoints(a);
+    }
     if (strcmp(a->verb, "run") == 0 && a->what == NULL) {
         return runs_run(&a->runs);
     }
@@ -373,7 +444,8 @@ static int do_verb(struct arguments *a)
         return read_token(a) ? shrink(&a->runs, a->out) : EXIT_SIM_USAGE;
     }
     (void)fprintf(stderr,
-                  "%s: no such command: '%s'; there are run, replay, shrink\n",
+                  "%s: no such command: '%s'; there are run, replay, shrink, "
+                  "crashpoints\n",
                   a->runs.program, a->what != NULL ? a->what : a->verb);
     return EXIT_SIM_USAGE;
 }
@@ -388,20 +460,28 @@ int sim_command(int argc, char **argv)
         "  sim run --seeds 200 --workload migrate\n"
         "  sim run --seeds 200 --actor ./my-actor.so\n"
         "  sim replay 17@1f3c9d0 --trace\n"
-        "  sim shrink 17@1f3c9d0\n\n"
+        "  sim shrink 17@1f3c9d0\n"
+        "  sim crashpoints --jobs 2\n"
+        "  sim crashpoints --only actor.tcp.cut-both.17.3 --trace\n\n"
+        "crashpoints: one move of an actor, or of a port, run again for each "
+        "event in it: there its source or its destination crashes, or the "
+        "link is cut, one way or both; and each of these again with each of "
+        "the first 64 packets lost.\n\n"
         "Exit codes: 0 all passed, 2 usage, 8 a promise was broken, 9 a "
-        "rare path was never reached (--must-see), 10 "
+        "rare path was never reached (--must-see) or there was no move to "
+        "break (crashpoints), 10 "
         "something did not end, 11 a run could not be repeated.";
     static const struct argp argp = {
         .options = options,
         .parser = parse,
-        .args_doc = "run\nreplay SEED@COMMIT\nshrink SEED@COMMIT",
+        .args_doc = "run\nreplay SEED@COMMIT\nshrink SEED@COMMIT\ncrashpoints",
         .doc = doc,
     };
     static struct scenario scenario;
     struct plugin plugin;
     struct arguments a = {
         .runs = {.first = 1, .last = 100, .jobs = 1, .program = argv[0]},
+        .every = 1,
     };
     argp_err_exit_status = EXIT_SIM_USAGE;
     if (argp_parse(&argp, argc, argv, 0, NULL, &a) != 0 ||

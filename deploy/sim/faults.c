@@ -304,7 +304,7 @@ static void say_fault(struct world *w, const struct chaos_fault *f, bool begins)
     }
 }
 
-static void begin(struct world *w, const struct chaos_fault *f)
+void faults_begin(struct world *w, const struct chaos_fault *f)
 {
     struct undo *u = world_alloc(w, sizeof *u);
     w->report->faults[f->kind]++;
@@ -320,7 +320,7 @@ static void begin(struct world *w, const struct chaos_fault *f)
 void faults_on(struct script *s)
 {
     struct world *w = s->world;
-    begin(w, &w->faults.items[s->at++]);
+    faults_begin(w, &w->faults.items[s->at++]);
     arm(w);
 }
 

@@ -42,7 +42,7 @@ uint64_t moving_recall(const struct work *work, enum check_what what,
 /* ---- Asking ----------------------------------------------------------------
  */
 
-static void ask(struct motet_self *self, struct worker *k, struct motet_ui port,
+void moving_ask(struct motet_self *self, struct worker *k, struct motet_ui port,
                 const Motet__ControlRequest *q)
 {
     uint8_t bytes[REQUEST_MAX];
@@ -123,7 +123,7 @@ void ops_move(struct motet_self *self, struct worker *k)
         m.lo = p->ui.lo;
         m.receiver = draw_receiver(self, k, to, name);
     }
-    ask(self, k, from->ui, &q);
+    moving_ask(self, k, from->ui, &q);
 }
 
 /* ---- What comes of it ------------------------------------------------------

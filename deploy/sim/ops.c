@@ -218,6 +218,7 @@ static void op_group(struct motet_self *self, struct worker *k)
                : motet_actor_leave(self, &cap, p->ui);
     if (e.err == MOTET_OK) {
         worker_feed(k, &e);
+        groups_note(work, cap.ui, p->ui, in);
     }
 }
 
@@ -243,6 +244,9 @@ static int64_t draw_timeout(struct motet_self *self)
  * rounds there as it loses packets. */
 static size_t draw_size(struct motet_self *self, const struct worker *k)
 {
+    if (k->work->story != NULL) {
+        return k->work->story->size(k);
+    }
     if (k->work->world->tuning.datagram_pairs == 0 && below(self, 500) == 0) {
         return BODY_MAX - below(self, 2);
     }
@@ -280,8 +284,8 @@ static bool draw_dest(struct motet_self *self, struct worker *k,
     return !ui_is_zero(dest->target);
 }
 
-static struct check_event begin(struct worker *k, enum check_what what,
-                                struct motet_ui port, int64_t timeout_ms)
+struct check_event ops_begin(struct worker *k, enum check_what what,
+                             struct motet_ui port, int64_t timeout_ms)
 {
     struct check_event e = worker_event(k, what, port);
     e.id = ++k->work->ids;
@@ -318,7 +322,7 @@ static void op_send(struct motet_self *self, struct worker *k)
         return;
     }
     const int64_t timeout_ms = draw_timeout(self);
-    struct check_event e = begin(k, CHECK_SEND_BEGIN, p->ui, timeout_ms);
+    struct check_event e = ops_begin(k, CHECK_SEND_BEGIN, p->ui, timeout_ms);
     e.told = below(self, 10) < 7;
     if (!draw_dest(self, k, &e, &dest)) {
         return;
@@ -336,10 +340,9 @@ static void op_send(struct motet_self *self, struct worker *k)
     }
 }
 
-/* @return whether it was begun */
-static bool call(struct motet_self *self, struct worker *k,
-                 struct check_event *e, const struct motet_dest *dest,
-                 struct my_call *slot, int64_t timeout_ms)
+bool ops_call(struct motet_self *self, struct worker *k, struct check_event *e,
+              const struct motet_dest *dest, struct my_call *slot,
+              int64_t timeout_ms)
 {
     uint8_t annex[MOTET_ANNEX_MAX];
     const struct motet_out out =
@@ -359,7 +362,7 @@ static bool call(struct motet_self *self, struct worker *k,
     return true;
 }
 
-static struct my_call *free_call(struct worker *k)
+struct my_call *ops_free_call(struct worker *k)
 {
     for (uint32_t i = 0; i < CALLS_MAX; i++) {
         if (k->call[i].call == 0) {
@@ -374,14 +377,14 @@ static void op_call(struct motet_self *self, struct worker *k)
 {
     struct motet_dest dest;
     const struct my_port *p = draw_mine(self, k);
-    struct my_call *slot = free_call(k);
+    struct my_call *slot = ops_free_call(k);
     if (p == NULL || slot == NULL) {
         return;
     }
     const int64_t timeout_ms = draw_timeout(self);
-    struct check_event e = begin(k, CHECK_CALL_BEGIN, p->ui, timeout_ms);
+    struct check_event e = ops_begin(k, CHECK_CALL_BEGIN, p->ui, timeout_ms);
     if (draw_dest(self, k, &e, &dest)) {
-        (void)call(self, k, &e, &dest, slot, timeout_ms);
+        (void)ops_call(self, k, &e, &dest, slot, timeout_ms);
     }
 }
 
@@ -485,7 +488,9 @@ static void op_watch(struct motet_self *self, struct worker *k)
 void ops_random(struct motet_self *self, struct worker *k)
 {
     const uint64_t draw = below(self, 1000);
-    if (k->work->moving && below(self, 20) == 0) {
+    if (k->work->story != NULL) {
+        k->work->story->op(self, k);
+    } else if (k->work->moving && below(self, 20) == 0) {
         ops_move(self, k);
     } else if (draw < 480) {
         op_send(self, k);
@@ -525,7 +530,7 @@ void ops_probe(struct motet_self *self, struct worker *k)
     enum { PROBE_MS = 2000 };
     for (uint32_t j = 0; j < w->node_count; j++) {
         const struct node *to = &w->node[j];
-        struct my_call *slot = free_call(k);
+        struct my_call *slot = ops_free_call(k);
         bool busy = slot == NULL || mine == NULL || to == k->node ||
                     to->apart || work->answered[k->node->index][j];
         for (uint32_t i = 0; i < CALLS_MAX && !busy; i++) {
@@ -541,10 +546,10 @@ void ops_probe(struct motet_self *self, struct worker *k)
         if (target != NULL) {
             const struct motet_dest dest = {.target = target->ui};
             struct check_event e =
-                begin(k, CHECK_CALL_BEGIN, mine->ui, PROBE_MS);
+                ops_begin(k, CHECK_CALL_BEGIN, mine->ui, PROBE_MS);
             e.peer = target->ui;
             slot->probe = j + 1;
-            (void)call(self, k, &e, &dest, slot, PROBE_MS);
+            (void)ops_call(self, k, &e, &dest, slot, PROBE_MS);
         }
     }
 }

@@ -43,9 +43,11 @@ struct tally {
     uint64_t unsafe, stuck, differs;
     uint64_t virtual_ns, packets, agreed_max_ns;
     uint64_t datagrams, paths_up, paths_down;
+    uint64_t steps;
     struct check_counts counts;
     uint64_t faults[CHAOS_KIND_COUNT];
     uint64_t seen[SEEN_COUNT];
+    struct points_tally points;
     double start, said;
     bool first_failure_said; /* in JSON */
 };
@@ -93,26 +95,26 @@ static void print_time(FILE *out, uint64_t ns)
                   (unsigned)(ms % 1000));
 }
 
-void runs_print_failure(FILE *out, const struct runs *r,
+/* How the run is called that has that number. */
+static void print_name(FILE *out, const struct runs *r, uint64_t seed)
+{
+    char text[POINT_TEXT_MAX];
+    if (r->plan != NULL) {
+        const struct point p = points_case(r->plan, seed);
+        (void)fputs(point_text(&p, text), out);
+    } else {
+        (void)fprintf(out, "seed %" PRIu64, seed);
+    }
+}
+
+static void print_again(FILE *out, const struct runs *r,
                         const struct sim_report *report)
 {
-    unsigned told = 0; /* a bit for each promise */
-    for (uint32_t i = 0; i < report->violations && i < SIM_VIOLATIONS_MAX;
-         i++) {
-        const struct check_violation *v = &report->kept[i];
-        if ((told >> v->promise & 1) != 0) {
-            continue;
-        }
-        (void)fprintf(out, "%s  seed %" PRIu64 "  ",
-                      told == 0 ? "FAIL" : "    ", report->seed);
-        if (v->promise != CHECK_INVARIANT) {
-            (void)fprintf(out, "P%d ", v->promise);
-        }
-        (void)fprintf(out, "%s: %s at ", check_promise_name(v->promise),
-                      v->text);
-        told |= 1U << v->promise;
-        print_time(out, v->now_ns);
-        (void)fputc('\n', out);
+    if (r->plan != NULL) {
+        (void)fprintf(out, "      replay  %s crashpoints --only ", r->program);
+        print_name(out, r, report->seed);
+        (void)fprintf(out, " --trace   (build %s)\n", version_commit());
+        return;
     }
     (void)fprintf(out, "      replay  %s replay %" PRIu64 "@%s", r->program,
                   report->seed, version_commit());
@@ -126,17 +128,56 @@ void runs_print_failure(FILE *out, const struct runs *r,
     (void)fputc('\n', out);
 }
 
+void runs_print_failure(FILE *out, const struct runs *r,
+                        const struct sim_report *report)
+{
+    unsigned told = 0; /* a bit for each promise */
+    for (uint32_t i = 0; i < report->violations && i < SIM_VIOLATIONS_MAX;
+         i++) {
+        const struct check_violation *v = &report->kept[i];
+        if ((told >> v->promise & 1) != 0) {
+            continue;
+        }
+        (void)fputs(told == 0 ? "FAIL  " : "      ", out);
+        print_name(out, r, report->seed);
+        (void)fputs("  ", out);
+        if (v->promise != CHECK_INVARIANT) {
+            (void)fprintf(out, "P%d ", v->promise);
+        }
+        (void)fprintf(out, "%s: %s at ", check_promise_name(v->promise),
+                      v->text);
+        told |= 1U << v->promise;
+        print_time(out, v->now_ns);
+        (void)fputc('\n', out);
+    }
+    print_again(out, r, report);
+}
+
 /* ---- A worker --------------------------------------------------------------
  */
+
+static void run_one(const struct runs *r, uint64_t seed,
+                    struct sim_report *report)
+{
+    struct sim_options opt = r->opt;
+    if (r->plan == NULL) {
+        sim_run(seed, &opt, report);
+        return;
+    }
+    const struct point p = points_case(r->plan, seed);
+    point_options(&p, &opt);
+    sim_run(1, &opt, report);
+    report->seed = seed;
+}
 
 static void work(const struct runs *r, uint64_t seed, int fd)
 {
     for (; seed <= r->last && seed >= r->first; seed += r->jobs) {
         struct answer a = {0};
-        sim_run(seed, &r->opt, &a.report);
+        run_one(r, seed, &a.report);
         if (r->twice) {
             struct sim_report again;
-            sim_run(seed, &r->opt, &again);
+            run_one(r, seed, &again);
             a.differs = again.hash != a.report.hash;
         }
         if (write(fd, &a, sizeof a) != (ssize_t)sizeof a) {
@@ -201,12 +242,21 @@ static void print_json_text(const char *text)
 static void print_json_failure(struct tally *t, const struct sim_report *r)
 {
     const struct check_violation *v = &r->kept[0];
-    printf("%s\n    {\"seed\": \"%" PRIu64 "\", \"promise\": %d, \"name\": "
-           "\"%s\", \"at_ns\": %" PRIu64 ", \"text\": \"",
-           t->first_failure_said ? "," : "", r->seed, v->promise,
-           check_promise_name(v->promise), v->now_ns);
+    printf("%s\n    {\"%s\": \"", t->first_failure_said ? "," : "",
+           t->runs->plan != NULL ? "case" : "seed");
+    if (t->runs->plan != NULL) {
+        print_name(stdout, t->runs, r->seed);
+    } else {
+        printf("%" PRIu64, r->seed);
+    }
+    printf("\", \"promise\": %d, \"name\": \"%s\", \"at_ns\": %" PRIu64
+           ", \"text\": \"",
+           v->promise, check_promise_name(v->promise), v->now_ns);
     print_json_text(v->text);
-    printf("\", \"token\": \"%" PRIu64 "@%s\"}", r->seed, version_commit());
+    if (t->runs->plan == NULL) {
+        printf("\", \"token\": \"%" PRIu64 "@%s", r->seed, version_commit());
+    }
+    printf("\"}");
     t->first_failure_said = true;
 }
 
@@ -229,11 +279,15 @@ static void failed(struct tally *t, const struct sim_report *report)
 static void take(struct tally *t, const struct answer *a)
 {
     const struct sim_report *r = &a->report;
+    if (t->runs->plan != NULL) {
+        points_take(&t->points, t->runs->plan, r);
+    }
     t->done++;
     t->hash[r->seed - t->runs->first] = r->hash;
     t->virtual_ns += r->virtual_ns;
     t->packets += r->packets;
     t->datagrams += r->datagrams;
+    t->steps += r->steps;
     t->paths_up += r->paths_up;
     t->paths_down += r->paths_down;
     if (r->agreed_ns > t->agreed_max_ns) {
@@ -366,6 +420,11 @@ static void print_counts(const struct tally *t)
     printf("\nlives    %" PRIu64 "   ports %" PRIu64 "   packets %" PRIu64
            "   slowest agreement %" PRIu64 " ms\n",
            c->sites, c->ports, t->packets, t->agreed_max_ns / 1000000);
+    if (t->steps > 0) {
+        printf("moves    %" PRIu64
+               " transitions, each looked up in the table\n",
+               t->steps);
+    }
     if (t->datagrams > 0) {
         printf("paths    up %" PRIu64 "   down %" PRIu64 "   datagrams %" PRIu64
                "\n",
@@ -420,13 +479,21 @@ static void print_verdict(struct tally *t)
     if (t->runs->json) {
         printf("%s],\n  \"passed\": %" PRIu64 ", \"failed\": %" PRIu64
                ", \"simulated_h\": %.3f, \"speed\": %.0f, \"hash\": "
-               "\"%016" PRIx64 "\"}\n",
+               "\"%016" PRIx64 "\"",
                t->first_failure_said ? "\n  " : "", passed, t->failed, hours,
                speed, total_hash(t));
+        if (t->runs->plan != NULL) {
+            printf(", \"outage_ms\": %" PRIu64, t->points.outage_ns / 1000000);
+        }
+        puts("}");
         return;
     }
     print_counts(t);
-    print_seen(t);
+    if (t->runs->plan != NULL) {
+        points_sum(&t->points, t->runs->plan);
+    } else {
+        print_seen(t);
+    }
     printf("%" PRIu64 " passed, %" PRIu64 " failed   %.1f simulated hours, "
            "%.0f times real time   trace hash %016" PRIx64 "\n",
            passed, t->failed, hours, speed, total_hash(t));
@@ -439,7 +506,9 @@ int runs_run(const struct runs *r)
     t.said = t.start;
     t.hash = calloc(r->last - r->first + 1, sizeof *t.hash);
     CHECK(t.hash != NULL);
-    if (r->json) {
+    if (r->plan != NULL) {
+        points_begin(r);
+    } else if (r->json) {
         printf("{\"schema\": \"motet.sim.run/1\", \"first\": \"%" PRIu64
                "\", \"last\": \"%" PRIu64 "\", \"preset\": \"%s\", \"commit\": "
                "\"%s\",\n  \"failures\": [",

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "nucleus/base/hash.h"
+#include "points.h"
 #include "work.h"
 
 enum { MESSAGE_MAX = (1 << 20) + MOTET_ANNEX_MAX }; /* of the load, bytes */
@@ -18,6 +19,7 @@ static const uint64_t agree_max_ns = 12 * SECOND;
  */
 static const uint64_t agree_core_max_ns = 60 * SECOND;
 static const uint64_t settle_ns = 20 * SECOND; /* for all that is pending */
+static const uint64_t settle_point_ns = 8 * SECOND; /* nothing takes longer */
 /* Where tables are tiny, who waits for a place in them waits until records of
  * others are forgotten: up to 60 s. */
 static const uint64_t settle_tight_ns = 150 * SECOND;
@@ -68,6 +70,9 @@ static void init_node(struct world *w, uint32_t i)
 /* What a scenario says of the end of a run goes before the defaults. */
 static uint64_t settle_of(const struct sim_options *opt)
 {
+    if (opt->point != NULL) {
+        return settle_point_ns;
+    }
     return opt->scenario != NULL && opt->scenario->settle_ns > 0
                ? opt->scenario->settle_ns
                : settle_ns;
@@ -96,10 +101,12 @@ static void init_world(struct world *w, uint64_t seed)
     w->aead = sim_cipher(&w->cipher);
     list_init(&w->datagrams);
     w->check = check_new(&cfg);
+    steps_init(&w->steps, &w->mem);
     w->work = work_new(w);
     w->work->moving = opt->workload == SIM_MIGRATE;
     net_init(w);
     faults_draw(w, hash_fold(seed, opt->preset + 200));
+    points_init(w);
     if (opt->transport != NET_TCP) { /* paths stand beside streams */
         memset(w->datagram, 0, sizeof w->datagram);
     }
@@ -259,6 +266,8 @@ static void end_world(struct world *w)
     net_fini(w);
     udp_fini(w);
     work_free(w->work);
+    points_fini(w);
+    steps_fini(&w->steps);
     deadlines_fini(&w->due);
     CHECK(w->mem.used_bytes == 0);
 }
@@ -269,6 +278,7 @@ static void judge(struct world *w)
     r->hash = hash_fold(w->hash, check_hash(w->check));
     r->virtual_ns = w->now_ns;
     r->sites = w->node_count;
+    r->steps = w->steps.count;
     r->counts = check_counts(w->check);
     r->violations = check_violations(w->check);
     r->verdict = SIM_PASS;
@@ -295,7 +305,8 @@ static void say_phase(struct world *w, int phase)
     }
 }
 
-static void play(struct world *w)
+/* Load and faults as drawn. @return whether a core of the sites is to heal */
+static bool play_drawn(struct world *w)
 {
     const struct scenario *script = w->opt->scenario;
     const bool early = prng_chance(&w->chance, 300000) &&
@@ -313,7 +324,20 @@ static void play(struct world *w)
     say_phase(w, 0);
     faults_start(w);
     run_for(w, w->for_ns);
+    return core_only;
+}
 
+static void play(struct world *w)
+{
+    bool core_only = false;
+    if (w->points != NULL) {
+        points_play(w);
+    } else {
+        core_only = play_drawn(w);
+    }
+    if (w->points != NULL && w->opt->point->look) {
+        return;
+    }
     w->report->core_only = core_only;
     faults_heal(w, core_only);
     say_phase(w, 1);
@@ -330,6 +354,7 @@ static void play(struct world *w)
     if (w->opt->plugin == NULL) {
         work_judge(w->work);
         moving_inspect(w, true);
+        groups_inspect(w);
     }
     user_look(w, MOTET_SETTLED);
     say_phase(w, 2);

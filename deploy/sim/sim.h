@@ -37,6 +37,25 @@ enum sim_workload {
     SIM_WORKLOAD_COUNT
 };
 
+/* What became of the one move of a run with a crash point. */
+enum point_end {
+    POINT_NOT_BEGUN,
+    POINT_MOVED,
+    POINT_STAYED,
+    POINT_DIED, /* with the site that had its ports */
+    POINT_END_COUNT
+};
+
+struct point_found {
+    uint32_t events;    /* of the move: at both ends and between them */
+    uint32_t packets;   /* between them, from its beginning to its end */
+    uint64_t took_ns;   /* from its beginning to its end */
+    uint64_t outage_ns; /* from the heal to an answered call */
+    enum point_end end;
+};
+
+struct point;
+
 struct sim_options {
     enum sim_preset preset;
     enum sim_workload workload;
@@ -48,6 +67,8 @@ struct sim_options {
     const struct scenario *scenario;   /* NULL: sites and faults are drawn */
     const struct chaos_faults *faults; /* NULL: as drawn; else these instead */
     struct chaos_faults *drawn; /* NULL, or gives the faults: chaos_free() */
+
+    const struct point *point; /* NULL, or: one move, and this that breaks */
 
     const struct plugin *plugin; /* runs on each site, instead of the load */
     const char *actor;           /* as it was named, to be told */
@@ -82,8 +103,10 @@ struct sim_report {
     uint64_t paths_up, paths_down;
     uint64_t refused_joins; /* a site was told that it may not join */
     uint64_t rebirths;
+    uint64_t steps; /* transitions of moves */
     uint64_t faults[CHAOS_KIND_COUNT];
     uint32_t seen[SIM_SEEN_MAX]; /* rare paths: seen.h */
+    struct point_found point;    /* of a crash point */
     struct check_counts counts;
     uint32_t violations; /* all; these are kept: */
     struct check_violation kept[SIM_VIOLATIONS_MAX];

@@ -7,6 +7,8 @@
  * way when it breaks is lost from a random point on. A *datagram* path loses,
  * duplicates, reorders and delays each packet by itself. */
 
+static const uint64_t sent_again_ns = 50 * MS; /* as fate_stream() does */
+
 static struct wire *wire_of(struct world *w, uint64_t conn)
 {
     return map_get(&w->wire_of, conn / 2, 0);
@@ -105,7 +107,7 @@ static void break_soon(struct wire *x)
 }
 
 /* When a segment sent now arrives; NEVER while the way is cut or clogged. */
-static uint64_t stream_arrival(struct way *y, size_t size)
+static uint64_t stream_arrival(struct way *y, size_t size, uint64_t late_ns)
 {
     struct world *w = y->wire->world;
     struct link *l = link_of(y->wire, y->side);
@@ -114,7 +116,7 @@ static uint64_t stream_arrival(struct way *y, size_t size)
         return DEADLINE_NEVER;
     }
     const uint64_t left_ns =
-        y->drained_at_ns > w->now_ns ? y->drained_at_ns : w->now_ns;
+        late_ns + (y->drained_at_ns > w->now_ns ? y->drained_at_ns : w->now_ns);
     const uint64_t at_ns = fate_stream(&l->fate, left_ns, size > 0 ? size : 1,
                                        y->last_at_ns, &flip);
     y->wire->spoiled =
@@ -128,10 +130,21 @@ static uint64_t stream_arrival(struct way *y, size_t size)
     return at_ns;
 }
 
+/* What was lost is sent again after a while, and keeps back what follows. */
+static uint64_t lost_ns(const struct wire *x, uint32_t side)
+{
+    const struct node *from = x->node[side];
+    const struct node *to = x->node[1 - side];
+    const bool lost = from != NULL && to != NULL && link_of(x, side)->cuts == 0;
+    return lost && points_lose(x->world, from, to) ? sent_again_ns : 0;
+}
+
 void net_append(struct way *y, struct input *in, bool fin)
 {
     struct segment *s = world_alloc(y->wire->world, sizeof *s);
-    s->at_ns = stream_arrival(y, in != NULL ? in->size : 0);
+    const bool bytes = in != NULL && in->kind == SITE_IN_BYTES;
+    s->at_ns = stream_arrival(y, in != NULL ? in->size : 0,
+                              bytes ? lost_ns(y->wire, y->side) : 0);
     s->input = in;
     s->fin = fin;
     if (y->last != NULL) {
@@ -470,7 +483,7 @@ void net_uncut(struct world *w, uint32_t from, uint32_t to)
             for (; s != NULL; s = s->next) {
                 if (s->at_ns == DEADLINE_NEVER || s == y->last) {
                     s->at_ns = stream_arrival(
-                        y, s->input != NULL ? s->input->size : 0);
+                        y, s->input != NULL ? s->input->size : 0, 0);
                 }
             }
             arm_way(y);

@@ -84,6 +84,10 @@ void udp_send_from(struct node *from, const struct site_effect *e)
     const uint16_t port = (uint16_t)(e->to.bytes[1] | e->to.bytes[2] << 8);
     struct fate_verdict v;
     w->report->datagrams++;
+    if (to != NULL && w->link[from->index][to->index].cuts == 0 &&
+        points_lose(w, from, to)) {
+        return;
+    }
     if (to == NULL || to == from ||
         (port != 0 && port != w->nat[to->index][from->index].port) ||
         !fits(w, &w->nat[from->index][to->index], e->size)) {

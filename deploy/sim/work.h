@@ -32,8 +32,26 @@ struct spot {
     bool idle; /* its actor stands still: one of its ports moves */
 };
 
+struct worker;
+
+/* What the workers do in place of what is drawn: points_load.c. */
+struct story {
+    uint32_t ports; /* of each, at its start */
+    void (*op)(struct motet_self *self, struct worker *k);
+    /** Until the next one. */
+    uint64_t (*wait_ns)(const struct worker *k);
+    /** What becomes of a request: as drawn, or at once. */
+    uint64_t (*draw)(const struct worker *k, const struct motet_view *v,
+                     uint64_t draw);
+    /** Bytes of the next message. */
+    size_t (*size)(const struct worker *k);
+};
+
+extern const struct story points_story;
+
 struct work {
     struct world *world;
+    const struct story *story; /* NULL: all is drawn */
     uint64_t ids;
     struct spot spot[SPOTS];
     uint32_t spots; /* ever */
@@ -94,12 +112,15 @@ struct worker {
     struct motet_ui ui;
     uint64_t asked; /* call by which it asked for a move, 0: none */
     uint64_t move;  /* the last one that was begun */
+    uint64_t ops;   /* of a story: done so far */
     struct my_port port[PORTS_MAX];
     struct my_held held[HELD_MAX];
     struct my_call call[CALLS_MAX];
     struct my_watch watch[WATCHES_MAX];
     struct my_again again[AGAIN_MAX];
 };
+
+struct Motet__ControlRequest;
 
 extern const struct motet_supervisor worker_table;
 
@@ -137,6 +158,9 @@ void worker_settle(struct worker *k, const char *args);
 bool ops_heard_of(const struct worker *k, struct motet_ui port);
 
 /* moving.c: with --workload migrate */
+/** Asks the site where it is for something about a move, from that port. */
+void moving_ask(struct motet_self *self, struct worker *k, struct motet_ui port,
+                const struct Motet__ControlRequest *q);
 /** Moves a port, or the worker, or gives up its last move. */
 void ops_move(struct motet_self *self, struct worker *k);
 /** The answer to such a call. @return false: it was another call */
@@ -172,10 +196,27 @@ void owners_follow(struct work *k, struct motet_ui from, struct motet_ui to,
  * none is half-way (P6). */
 void moving_inspect(struct world *w, bool last);
 
+/* groups.c */
+/** The port was put into the group by its owner, or taken out. */
+void groups_note(struct work *work, struct motet_ui group, struct motet_ui port,
+                 bool in);
+/** P8: in the end each site knows who is in which group, and where it lives;
+ * and a port that has moved is in those that it was in (P6). */
+void groups_inspect(struct world *w);
+
 /* ops.c */
 void ops_forget_spot(struct work *work, struct motet_ui port);
 void ops_forget_again(struct worker *k, struct motet_ui port);
 void ops_open_port(struct motet_self *self, struct worker *k, uint32_t index);
+/** The event that begins a send or a call, with its number. */
+struct check_event ops_begin(struct worker *k, enum check_what what,
+                             struct motet_ui port, int64_t timeout_ms);
+/** A place for a call, NULL: they are all taken. */
+struct my_call *ops_free_call(struct worker *k);
+/** @return whether it was begun */
+bool ops_call(struct motet_self *self, struct worker *k, struct check_event *e,
+              const struct motet_dest *dest, struct my_call *slot,
+              int64_t timeout_ms);
 /** One operation, drawn. */
 void ops_random(struct motet_self *self, struct worker *k);
 /** Opens what is closed; `all`: not only what is due. */

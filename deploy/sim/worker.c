@@ -108,6 +108,7 @@ static void again(struct motet_self *self, struct worker *k)
         prng_init(&p, motet_actor_random(self));
         ns = 1 + prng_exponential(&p, work->world->tuning.op_mean_ns);
         ns = ns > SECOND ? SECOND : ns;
+        ns = work->story != NULL ? work->story->wait_ns(k) : ns;
     }
     if (motet_actor_timer(self, TIMER_OP, ns) != MOTET_OK) {
         motet_actor_end(self); /* no memory: it is started anew */
@@ -122,7 +123,9 @@ static enum motet_err on_start(struct motet_self *self, void *state,
     worker_settle(k, args);
     const struct check_event e = worker_event(k, CHECK_UI_ISSUED, k->ui);
     worker_feed(k, &e);
-    const uint64_t ports = 1 + motet_actor_random(self) % PORTS_MAX;
+    const uint64_t drawn = 1 + motet_actor_random(self) % PORTS_MAX;
+    const struct story *story = k->work->story;
+    const uint64_t ports = story != NULL ? story->ports : drawn;
     for (uint32_t i = 0; i < ports; i++) {
         ops_open_port(self, k, i);
     }
@@ -153,7 +156,9 @@ static void hold(struct motet_self *self, struct worker *k,
 static void on_request(struct motet_self *self, struct worker *k,
                        const struct motet_view *v, uint64_t id)
 {
-    const uint64_t draw = motet_actor_random(self) % 100;
+    const struct story *story = k->work->story;
+    const uint64_t drawn = motet_actor_random(self) % 100;
+    const uint64_t draw = story != NULL ? story->draw(k, v, drawn) : drawn;
     struct my_held now = {.held = v->held, .id = id, .port = v->port};
     struct check_event e = worker_event(k, CHECK_FORWARD, v->port);
     e.id = id;

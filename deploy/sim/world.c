@@ -25,6 +25,7 @@ void world_tell(struct world *w, const struct check_event *e)
         }
     }
     seen_event(w, e);
+    points_heard(w, e);
     check_feed(w->check, e);
 }
 
@@ -299,9 +300,38 @@ static void log_line(struct node *n, const struct site_log *l)
                                          " left"};
     const size_t kind = (size_t)l->kind < ARRAY_LEN(kinds) ? l->kind : 0;
     const size_t state = (size_t)l->state < ARRAY_LEN(states) ? l->state : 0;
+    if (l->kind == SITE_LOG_MOVE) {
+        return; /* world_step() tells */
+    }
     world_trace(n->world, n, '*', "%s: %s%s %s %s %s", n->name, kinds[kind],
                 l->kind == SITE_LOG_MEMBER ? states[state] : "", l->name,
                 l->err != MOTET_OK ? motet_err_name(l->err) : "", l->detail);
+}
+
+/* P6: what the protocol does not have must not happen. */
+static void world_step(struct node *n, const struct site_log *l)
+{
+    const struct step e = {
+        .site = n->id,
+        .incarnation = n->incarnation,
+        .copy = n->index,
+        .xid = {.site = l->site,
+                .incarnation = l->incarnation,
+                .number = l->value},
+        .from = l->from,
+        .event = l->event,
+        .to = l->to,
+        .port = l->port,
+        .epoch = l->epoch,
+    };
+    char text[STEP_WHY_MAX];
+    if (l->kind != SITE_LOG_MOVE) {
+        return;
+    }
+    world_trace(n->world, n, '*', "%s %s", n->name, step_text(&e, text));
+    if (!steps_feed(&n->world->steps, &e, text)) {
+        world_accuse(n->world, 6, n->id, text);
+    }
 }
 
 /* Where a port lives, for the checker. */
@@ -355,6 +385,8 @@ static void take_effects(struct node *n)
             n->world->report->paths_down += e->log.kind == SITE_LOG_PATH_DOWN;
             log_line(n, &e->log);
             world_port(n, &e->log);
+            world_step(n, &e->log);
+            points_step(n, &e->log);
             break;
         case SITE_REBIRTH:
             n->reborn = e->incarnation > 0 ? e->incarnation : 1;
@@ -527,7 +559,12 @@ void world_run(struct world *w, uint64_t until_ns)
 {
     while (deadlines_next(&w->due) <= until_ns) {
         w->now_ns = deadlines_next(&w->due);
-        on_due(w, deadlines_pop(&w->due, w->now_ns));
+        struct deadline *d = deadlines_pop(&w->due, w->now_ns);
+        const bool about = points_about(w, d);
+        on_due(w, d);
+        if (about) {
+            points_event(w);
+        }
     }
     w->now_ns = until_ns;
 }

@@ -10,6 +10,7 @@
 #include "seen.h"
 #include "sim.h"
 #include "sites/site/site.h"
+#include "steps.h"
 
 /* The inside of the simulator.
  *
@@ -25,7 +26,9 @@
  *   ops.c       what it does of its own accord
  *   moving.c    and with ports that move
  *   owners.c    whose those are, and where they live
+ *   points.c    one move in place of the load, and the fault in it
  *   user.c      the user's own actor instead, and its invariants
+ *   steps.c     each transition of a move, held against the table
  *   seen.c      which rare paths were reached
  *   sim.c       one run from its seed to its report */
 
@@ -247,6 +250,8 @@ struct world {
     struct tuning tuning;
     struct check *check;
     struct work *work;
+    struct points *points; /* NULL: not a crash point */
+    struct steps steps;    /* of moves */
     uint64_t broken; /* the user's invariants that were broken, a bit each */
 };
 
@@ -345,6 +350,8 @@ void faults_heal(struct world *w, bool core_only);
 void faults_on(struct script *s);
 void faults_on_undo(struct undo *u);
 void faults_fini(struct world *w);
+/** One that is in no list; it ends by itself. Borrows it. */
+void faults_begin(struct world *w, const struct chaos_fault *f);
 /** All links anew, from the weather and the faults that last. */
 void faults_relink(struct world *w);
 /** strike.c: a fault that is about sites begins at one of them. */
@@ -368,6 +375,27 @@ void work_port(struct work *k, struct node *n, struct motet_ui port,
 void work_thaw(struct work *k, struct node *n);
 /** Asks the invariants of the user's actor, if there are any, and accuses. */
 void user_look(struct world *w, enum motet_when when);
+
+/* ---- points.c
+ * -------------------------------------------------------------- */
+
+/** Makes the world that of a crash point, if one is asked for; before the
+ * weather and the tuning are used. */
+void points_init(struct world *w);
+void points_fini(struct world *w);
+/** In place of the load and the faults that were drawn. */
+void points_play(struct world *w);
+/** Whether what is due is an event at an end of the move, or between them. */
+bool points_about(const struct world *w, struct deadline *d);
+/** Such an event has happened. */
+void points_event(struct world *w);
+/** The site of a node tells of a transition of a move. */
+void points_step(struct node *n, const struct site_log *l);
+/** A packet leaves. @return whether it is the one to be lost */
+bool points_lose(struct world *w, const struct node *from,
+                 const struct node *to);
+/** What an actor has told. */
+void points_heard(struct world *w, const struct check_event *e);
 
 /** How the actors of a node behave. */
 enum manner {

@@ -294,6 +294,9 @@ static enum motet_err take_kept(struct netmgr *n, const struct image_item *it)
     if (f == NULL || f->end == n->filled_at) {
         return MOTET_E_PROTOCOL;
     }
+    if (!it->flag && it->msg.data != NULL) {
+        return MOTET_E_PROTOCOL;
+    }
     if (!it->flag) { /* a VOID */
         *sflow_slot(f, f->end) = (struct kept){.deadline_ns = DEADLINE_NEVER};
         f->end++;
@@ -343,6 +346,9 @@ static enum motet_err take_rflow(struct netmgr *n, const struct image_item *it)
     r->incarnation = it->place.incarnation;
     r->pi = it->pi;
     r->sure = false; /* until the port lives here */
+#ifdef MOTET_BUG_NO_DEDUP
+    r->next = 1;
+#endif
     return MOTET_OK;
 }
 

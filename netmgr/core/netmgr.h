@@ -418,6 +418,10 @@ const struct net_effect *netmgr_effect(struct netmgr *n);
 
 uint64_t netmgr_deadline_ns(const struct netmgr *n);
 
+/** Whether a site has answered at each of the addresses that were given, this
+ * one among them or not. */
+bool netmgr_met_seeds(const struct netmgr *n);
+
 /** Where a port lives, as far as is known here. epoch 0: a guess, its birth
  * site. */
 struct place_of netmgr_where(const struct netmgr *n, struct motet_ui port,

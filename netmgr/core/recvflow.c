@@ -379,6 +379,12 @@ bool rflow_bind(struct netmgr *n, struct peer *p, const struct conn *c,
         locate(n, b->src).epoch > b->src_epoch) {
         return true; /* whoever owns the source now speaks for it */
     }
+    if (b->src_epoch > 1) { /* the answer may be wanted before the records */
+        (void)locate_follow(n, b->src,
+                            (struct place){.site = p->site,
+                                           .incarnation = p->incarnation,
+                                           .epoch = b->src_epoch});
+    }
     if (rflow_by_handle(n, p, b->handle) != NULL) {
         return false; /* one handle, two flows */
     }

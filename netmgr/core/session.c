@@ -228,7 +228,7 @@ static void up_dialed(struct netmgr *n, const struct net_in *in)
         effect_push(n, NET_CLOSE)->conn = in->conn;
         if (s != NULL) {
             seed_again(n, s, 0);
-        } else {
+        } else if (!dial_over(&p->dials[lane], in->dial)) {
             dial_again(n, &p->dials[lane], 0);
         }
         return;
@@ -240,7 +240,7 @@ static void up_dialed(struct netmgr *n, const struct net_in *in)
     if (s != NULL) {
         s->dial = 0;
         s->conn = c;
-    } else {
+    } else if (!dial_over(&p->dials[lane], in->dial)) {
         p->dials[lane].id = 0;
     }
     send_hello(n, c, false);
@@ -363,6 +363,7 @@ static void adopt(struct netmgr *n, struct conn *c, struct peer *p,
         }
     }
     if (lane == NET_CONTROL) {
+        dial_hurry(n, &p->dials[NET_BULK]);
         session_ping(n, c);
         timer_set(n, &p->ping, n->now + PING_BUSY_NS);
     }

@@ -12,7 +12,8 @@
 /* The inside of a network manager. Who does what:
  *
  *   netmgr.c   the steps, the effects, the timers
- *   peer.c     sites: acquaintance, dialing, death, misbehaviour
+ *   peer.c     sites: acquaintance, death, misbehaviour
+ *   dial.c     dialing them
  *   session.c  connections: HELLO, adoption
  *   frames.c   the way of frames, PING, round trips
  *   hello.c    the HELLO rules, a pure function
@@ -37,6 +38,8 @@ enum {
     QUANTUM_BYTES = NET_FRAGMENT_BYTES, /* of one flow in its turn */
     FRAME_OVERHEAD = 32, /* of a DATA frame, in the backlog: never more than is
                           * written, or what was drained never adds up */
+    DIALS_BESIDE = 3,    /* with the latest as many as may wait to be known
+                          * from one address */
     DATAGRAM_BYTES = 1024, /* payload in a datagram */
     DATAGRAM_FLIGHT = 64,  /* messages of a flow in flight on a datagram path */
     CREDIT_MSGS_MAX = 4096,
@@ -52,7 +55,11 @@ static const uint64_t HELLO_NS = 3 * SECOND;
 static const uint64_t HELLO_REPEAT_NS = 100 * MS; /* on a datagram path */
 static const uint64_t DIAL_MIN_NS = 50 * MS;
 static const uint64_t DIAL_MAX_NS = 2 * SECOND;
-static const uint64_t AGAIN_NS = 1 * SECOND;   /* after REFUSE AGAIN */
+/* What asks for a connection may have been lost, and is not asked again soon:
+ * after this another one is dialed beside it, so that a link that heals is in
+ * use within a second. */
+static const uint64_t DIAL_BESIDE_NS = 800 * MS;
+static const uint64_t AGAIN_NS = 850 * MS;     /* after REFUSE AGAIN */
 static const uint64_t REFUSED_NS = 5 * SECOND; /* after any other REFUSE */
 static const uint64_t BLIP_NS = 100 * MS;      /* a shorter break is no news */
 static const uint64_t PING_BUSY_NS = 500 * MS;
@@ -73,7 +80,7 @@ static const uint64_t MEMORY_WAIT_NS = 100 * MS;
 static const uint64_t VIOLATION_WINDOW_NS = 60 * SECOND;
 static const uint64_t BAN_MIN_NS = 30 * SECOND;
 static const uint64_t BAN_MAX_NS = 600 * SECOND;
-static const uint64_t TWIN_WAIT_NS = 900 * MS;
+static const uint64_t TWIN_WAIT_NS = 750 * MS;
 static const uint64_t TWIN_FORGET_NS = 10 * SECOND;
 
 enum timer_kind {
@@ -115,8 +122,10 @@ struct conn {
 };
 
 struct dial {
-    uint64_t id; /* under way, 0 = not */
-    bool wanted; /* try when the timer comes */
+    uint64_t id;                   /* under way, 0 = not */
+    bool wanted;                   /* try when the timer comes */
+    uint64_t beside[DIALS_BESIDE]; /* earlier ones, not answered; 0 = none */
+    uint64_t beside_ns;            /* when `id` gets another one beside it */
     uint64_t back_off_ns;
     uint64_t not_before_ns;
     struct deadline timer;
@@ -431,6 +440,11 @@ void net_peer_want(struct netmgr *n, struct peer *p, enum net_lane lane);
 bool peer_dialed(struct netmgr *n, uint64_t id, struct peer **p,
                  struct seed **seed, enum net_lane *lane);
 void dial_again(struct netmgr *n, struct dial *d, uint64_t after_ns);
+/** No back-off any more; what is not answered gets another one beside it. */
+void dial_hurry(struct netmgr *n, struct dial *d);
+/** That attempt has ended. @return false: it was the latest of all, which is
+ * the caller's to note */
+bool dial_over(struct dial *d, uint64_t id);
 void dial_due(struct netmgr *n, struct dial *d);
 void seed_again(struct netmgr *n, struct seed *s, uint64_t after_ns);
 void seed_due(struct netmgr *n, struct seed *s);

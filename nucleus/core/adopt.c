@@ -157,6 +157,10 @@ static enum motet_err take_held(struct nucleus *n, struct port *p,
         msg_check(n, &it->msg) != MOTET_OK) {
         return MOTET_E_PROTOCOL;
     }
+    if (held_find(n, it->msg.reply_to, it->msg.call) != NULL) {
+        return MOTET_E_AGAIN; /* it was handed on to here, which it does not
+                               * know yet over there */
+    }
     struct held *h = held_new(n, p, &it->msg, NULL, it->place, it->id, &err);
     if (h == NULL) {
         return err == MOTET_E_PROTOCOL ? MOTET_E_EXISTS : err;
@@ -530,4 +534,27 @@ enum motet_err adopt_item(struct nucleus *n, const struct nuc_in *in,
     default:
         return MOTET_E_PROTOCOL;
     }
+}
+
+bool nucleus_image_whole(const struct nucleus *n, struct motet_ui port)
+{
+    const struct port *p = port_get(n, port);
+    if (p == NULL || n->filled != NULL) {
+        return false;
+    }
+    list_foreach (node, &p->side->helds) {
+        const struct held *h = LIST_ENTRY(node, const struct held, of_port);
+        if (!h->delivered && h->parcel == NULL) {
+            return false;
+        }
+    }
+    /* What is being given up waits for the outcome of its request. */
+    list_foreach (node, &p->side->calls) {
+        const struct call *c = LIST_ENTRY(node, const struct call, of_port);
+        if (c->no != MOTET_OK &&
+            (c->leg == NULL || c->leg->state == PARCEL_WAITING)) {
+            return false;
+        }
+    }
+    return true;
 }

@@ -137,6 +137,7 @@ void held_delivered(struct nucleus *n, struct held *h, const struct msg *msg)
     deadline_clear(&n->timers, &h->timer);
     h->parcel = NULL;
     h->delivered = true;
+    h->msg.annex_bytes = msg->annex_bytes; /* unknown while it moved */
     h->msg.data = buf_ref(msg->data);
 }
 

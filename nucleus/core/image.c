@@ -81,6 +81,9 @@ static void give_held(const struct nucleus *n, const struct held *h,
                          : (struct place_of){n->cfg.site, n->cfg.incarnation};
     }
     give_msg(it, &h->msg);
+    if (it->msg.data == NULL) { /* it is with the message, which follows */
+        it->msg.annex_bytes = 0;
+    }
 }
 
 static void give_queued(const struct nucleus *n, const struct parcel *q,
@@ -209,7 +212,11 @@ static const struct list *list_of(const struct port *p, int stage)
     }
     switch (stage) {
     case STAGE_MEMBERS:
+#ifdef MOTET_BUG_LEAVE_GROUP
+        return NULL;
+#else
         return &s->members;
+#endif
     case STAGE_HELDS:
         return &s->helds;
     case STAGE_CALLS:

@@ -198,6 +198,11 @@ static enum motet_err move(struct nucleus *n, struct member *m,
 {
     enum motet_err err;
     if (m->site == in->site) {
+        /* It may have been away, and home before that was heard of. */
+        const bool untied = m->site == n->cfg.site && !list_linked(&m->of_port);
+        if (untied && !settle(n, m, &err)) {
+            return err;
+        }
         m->epoch = in->epoch;
         return MOTET_OK;
     }

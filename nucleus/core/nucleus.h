@@ -49,8 +49,8 @@ struct nucleus_config {
     uint64_t site;
     uint32_t incarnation;
     uint64_t secret[2]; /* keys of capabilities are a PRF of this */
-    bool past_open; /* where ports of earlier lives of this site live is not
-                     * known yet: NUC_SITE says when those lives are over */
+    bool past_open;     /* where ports of earlier lives of this site live is not
+                         * known yet: NUC_SITE says when those lives are over */
     struct nucleus_limits limits;
     struct mem *mem;     /* borrowed for life */
     struct trace *trace; /* borrowed for life */
@@ -108,7 +108,8 @@ enum nuc_kind {
     NUC_PORT_ITEM, /* port; item of it, in the order of nucleus_image(), actor:
                     * who is to own it -> out.ticket of a PARCEL. A KEPT with
                     * that ticket follows it; of its data a reference is
-                    * taken. The port is frozen. EXISTS, LIMIT,
+                    * taken. The port is frozen. EXISTS, LIMIT, AGAIN (a call
+                    * of it is being handed on to here),
                     * NO_MEMORY, DECLINED, PROTOCOL: discard it. Takes
                     * item->msg.data on success */
     NUC_PORT_ACTIVATE, /* port: it is owned here; NUC_PORT_ADOPTED follows */
@@ -119,8 +120,9 @@ enum nuc_kind {
     /* From the network manager and the directory, through the site. */
     NUC_NET_DELIVER,  /* src, dst, msg, place: of the source, about: of
                        * msg.reply_to (each of its birth if site is 0), in: of a
-                       * WATCH, dst has moved here -> OK and out.room_*; AGAIN: no room now, NUC_NET_ROOM will
-                       * follow; any other: refused for good */
+                       * WATCH, dst has moved here -> OK and out.room_*; AGAIN:
+                       * no room now, NUC_NET_ROOM will  follow; any other:
+                       * refused for good */
     NUC_NET_OUTCOME,  /* ticket, err: MOTET_OK = in the owner's queue, place:
                        * where that was. MAYBE_MOVED: whoever owns its source
                        * now will hear it */
@@ -324,6 +326,11 @@ MUST_USE bool nucleus_image(const struct nucleus *n, struct motet_ui port,
  * ticket: IMAGE_PARCEL. @return false if nothing is */
 MUST_USE bool nucleus_image_parcel(const struct nucleus *n, uint64_t ticket,
                                    struct image_item *it);
+
+/** Whether nothing is missing of what came of a port by NUC_PORT_ITEM: what is
+ * not whole must be discarded. */
+MUST_USE bool nucleus_image_whole(const struct nucleus *n,
+                                  struct motet_ui port);
 
 /** Whether a port of this actor is moving away: it must not be heard now. One
  * that comes does not count: the actor does not know it yet. */

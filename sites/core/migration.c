@@ -115,8 +115,9 @@ static struct mig_move *mine(const struct migration *m, struct mig_xid xid)
 static enum motet_err cancel(struct migration *m, const struct mig_in *in)
 {
     struct mig_move *mv = mine(m, in->xid);
-    if (mv == NULL ||
-        !mig_follow_move(m, mv, MIG_ON_CANCELLED, MOTET_E_CANCELLED)) {
+    const enum motet_err err =
+        in->err != MOTET_OK ? in->err : MOTET_E_CANCELLED;
+    if (mv == NULL || !mig_follow_move(m, mv, MIG_ON_CANCELLED, err)) {
         return MOTET_E_STATE;
     }
     return MOTET_OK;

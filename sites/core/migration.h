@@ -95,7 +95,8 @@ enum mig_in_kind {
                        * ports is moving already; SITE_DEAD: that incarnation
                        * is over; NO_MEMORY; INVALID */
     MIG_IN_PROGRESS,  /* xid: a part of PREPARE has arrived over there */
-    MIG_IN_CANCEL,    /* xid: abort it. STATE: it is committed, or unknown */
+    MIG_IN_CANCEL,    /* xid: abort it; err: why, OK = CANCELLED. STATE: it is
+                       * committed, or unknown */
     MIG_IN_PREPARE,   /* site (sender), frame, ports, count, err: the result of
                        * installing what came with it, MOTET_OK or why not. OK
                        * only after migration_asks() said INSTALL. Any error:

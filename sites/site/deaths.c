@@ -6,8 +6,8 @@
 
 enum {
     ASK_AGAIN_MS = 50,
-    ALONE_MS = 10000, /* after its start a site that has met nobody takes its
-                       * earlier lives' ports for dead */
+    MEET_MS = 10000, /* for which a site that starts waits for those whom it was
+                      * told to join */
 };
 
 /* A site that must answer. */
@@ -230,12 +230,11 @@ static bool has_said_all(const struct site *s, const struct witness *w)
                                                w->incarnation) >= w->version;
 }
 
-/* Whoever has come since is asked too: a site that starts hears of deaths
- * before it has met all the others. */
+/* Whoever has come since is asked too; a site that starts hears of deaths
+ * before it has met the others, of whom one may have what moved. */
 static bool complete(struct site *s, struct death *d)
 {
-    const bool own = d->t.site == s->cfg.site;
-    const uint64_t alone_ns = s->born_ns + ALONE_MS * UINT64_C(1000000);
+    const bool starts = s->now_ns - s->born_ns < MEET_MS * UINT64_C(1000000);
     bool alone = true;
     bool all = true;
     struct member_info m;
@@ -246,7 +245,10 @@ static bool complete(struct site *s, struct death *d)
             all = has_said_all(s, witness_of(s, d, &m)) && all;
         }
     }
-    return all && (!own || !alone || s->now_ns >= alone_ns);
+    if (starts && (alone || !netmgr_met_seeds(s->netmgr))) {
+        return false;
+    }
+    return all;
 }
 
 /* First what was under way to it ends, then those who watch it hear. */

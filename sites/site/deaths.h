@@ -14,7 +14,8 @@
  * One that does not answer is waited for until it does, or is dead itself.
  *
  * The earlier lives of this very site are such a death too, from its start on:
- * their ports may live elsewhere, and the others know.
+ * their ports may live elsewhere, and the others know. Whom it was told to join
+ * it waits for at first, but not for long.
  *
  * A port takes the deaths along that it was told of: where it arrives nothing
  * may come to it any more from there. */

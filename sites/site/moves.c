@@ -8,7 +8,9 @@
 
 enum {
     QUIET_MS_MAX = 2000, /* for an actor to have done what it was given */
-    AGAIN_MS = 1,        /* until what could not be done is tried again */
+    LATER_MS = 20, /* until a refused move is tried again: what was in its way
+                    * goes on meanwhile */
+    AGAIN_MS = 1,  /* until what could not be done is tried again */
 };
 
 /* ---- Life ------------------------------------------------------------------
@@ -208,6 +210,7 @@ enum motet_err moves_start(struct site *s, const struct move_request *q,
         return err;
     }
     m->note.id = ++s->move_ids;
+    m->attempt = m->note.id;
     m->note.from = s->cfg.site;
     m->note.to = q->to;
     m->note.ports = m->count;
@@ -409,10 +412,37 @@ static enum motet_err check_all(struct site *s, struct move *m)
     return err == MOTET_E_MOVING ? MOTET_E_AGAIN : err; /* one is coming */
 }
 
+static void move_unbegin(struct move *m)
+{
+    m->begun = false;
+    m->content_size = 0;
+    m->groups.count = 0;
+    m->note.queued = 0;
+    m->parts = 0;
+    m->parts_sent = 0;
+    m->parts_done = 0;
+}
+
+bool move_again(struct site *s, struct move *m, enum motet_err err)
+{
+    if (err != MOTET_E_AGAIN || s->now_ns >= m->give_up_ns) {
+        return false;
+    }
+    move_unbegin(m);
+    m->later_ns = m->later_ns == 0 ? LATER_MS * MS : 2 * m->later_ns;
+    m->not_before_ns = s->now_ns + m->later_ns;
+    m->attempt = ++s->move_ids;
+    return true;
+}
+
 static void try_begin(struct site *s, struct move *m)
 {
-    if (m->self != NULL && m->self->ending) {
-        move_end(s, m, MOTET_E_NO_ACTOR);
+    if (m->self != NULL &&
+        (actors_find(s, m->actor) != m->self || m->self->ending)) {
+        move_end(s, m, MOTET_E_NO_ACTOR); /* it has ended meanwhile */
+        return;
+    }
+    if (s->now_ns < m->not_before_ns) {
         return;
     }
     const bool quiet = actors_quiet(s, m->actor);
@@ -421,9 +451,7 @@ static void try_begin(struct site *s, struct move *m)
     if (begun == MOTET_OK) {
         return;
     }
-    m->content_size = 0;
-    m->groups.count = 0;
-    m->note.queued = 0;
+    move_unbegin(m);
     if (!may_come_good(begun) || s->now_ns >= m->give_up_ns) {
         move_end(s, m, begun);
     }
@@ -458,8 +486,10 @@ uint64_t moves_deadline_ns(const struct site *s)
     list_foreach (it, &s->moves) {
         const struct move *m = LIST_ENTRY(it, const struct move, link);
         if (!m->begun || m->parts_sent < m->parts) {
-            at =
-                s->now_ns + AGAIN_MS * MS < at ? s->now_ns + AGAIN_MS * MS : at;
+            const uint64_t soon = s->now_ns + AGAIN_MS * MS;
+            const uint64_t due =
+                soon > m->not_before_ns ? soon : m->not_before_ns;
+            at = due < at ? due : at;
         }
     }
     list_foreach (it, &s->arrivals) {
@@ -489,8 +519,13 @@ enum motet_err moves_offer(struct site *s, const struct net_effect *e)
     struct wire_migrate m;
     const struct buf *data = e->msg.data;
 
-    if (!ui_equal(e->src, ui_of_control(e->place.site)) || data == NULL ||
-        !wire_decode_migrate(data->data, data->size, &m)) {
+    if (!ui_equal(e->src, ui_of_control(e->place.site)) || data == NULL) {
+        return MOTET_E_PROTOCOL;
+    }
+    if (data->size > 0 && data->data[0] != WIRE_MIGRATE_VERSION) {
+        return MOTET_E_VERSION;
+    }
+    if (!wire_decode_migrate(data->data, data->size, &m)) {
         return MOTET_E_PROTOCOL;
     }
     if (m.frame.kind == MIG_PREPARE) {
@@ -504,17 +539,40 @@ enum motet_err moves_offer(struct site *s, const struct net_effect *e)
     return MOTET_OK;
 }
 
+/* It is not understood over there, and would not be the next time. */
+static bool hopeless(enum motet_err err)
+{
+    return err == MOTET_E_VERSION || err == MOTET_E_PROTOCOL ||
+           err == MOTET_E_TOO_BIG;
+}
+
+static struct move *by_attempt(const struct site *s, uint64_t attempt)
+{
+    list_foreach (it, &s->moves) {
+        struct move *m = LIST_ENTRY(it, struct move, link);
+        if (m->begun && m->attempt == attempt) {
+            return m;
+        }
+    }
+    return NULL;
+}
+
 /* A part of a PREPARE has arrived, or will not. */
 void moves_outcome(struct site *s, uint64_t ticket, enum motet_err err)
 {
-    struct move *m = by_id(s, (ticket & ~(UINT64_C(1) << 63)) >> 16);
+    struct move *m = by_attempt(s, (ticket & ~(UINT64_C(1) << 63)) >> 16);
 
-    if (m == NULL || err != MOTET_OK) {
+    if (m == NULL || (err != MOTET_OK && !hopeless(err))) {
         return; /* it times out */
     }
-    m->parts_done++;
     const enum motet_err step = site_migrate(
-        s, &(struct mig_in){.kind = MIG_IN_PROGRESS, .xid = m->note.xid});
+        s, &(struct mig_in){.kind = err == MOTET_OK ? MIG_IN_PROGRESS
+                                                    : MIG_IN_CANCEL,
+                            .xid = m->note.xid,
+                            .err = err});
     (void)step; /* it is over */
-    move_send_parts(s, m);
+    if (err == MOTET_OK) {
+        m->parts_done++;
+        move_send_parts(s, m);
+    }
 }

@@ -91,7 +91,10 @@ struct move {
     size_t content_size, content_capacity;
     uint32_t part_bytes;
     uint32_t parts, parts_sent, parts_done;
-    uint64_t settled;                    /* as its PREPARE says */
+    uint64_t not_before_ns; /* it was refused for a reason that passes ... */
+    uint64_t later_ns;      /* ... so long ago, and longer each time */
+    uint64_t attempt;       /* in the tickets of its parts */
+    uint64_t settled;       /* as its PREPARE says */
     uint64_t waiters[MOVES_WAITERS_MAX]; /* held calls of the control actor */
     uint32_t waiter_count;
 };
@@ -154,6 +157,9 @@ void moves_outcome(struct site *s, uint64_t ticket, enum motet_err err);
 struct move *move_of(const struct site *s, const struct mig_xid *xid);
 /** Answers those who wait for it, and forgets all but its note. */
 void move_end(struct site *s, struct move *m, enum motet_err err);
+/** It was refused for a reason that passes: it begins anew in a moment.
+ * @return false: it does not; end it */
+bool move_again(struct site *s, struct move *m, enum motet_err err);
 void move_keep_note(struct site *s, const struct move_note *note);
 
 /* ---- moves_effects.c ---- */

@@ -31,6 +31,8 @@ static void on_step(struct site *s, const struct mig_effect *e)
         .from = e->from,
         .event = e->event,
         .to = e->to,
+        .port = e->count > 0 ? e->ports[0].ui : (struct motet_ui){0},
+        .epoch = e->count > 0 ? e->ports[0].epoch : 0,
     };
 }
 
@@ -44,7 +46,9 @@ static void on_thaw(struct site *s, const struct mig_effect *e)
     }
     if (m != NULL) {
         actors_thaw(s, m->self);
-        move_end(s, m, e->err != MOTET_OK ? e->err : MOTET_E_TIMEOUT);
+        if (!move_again(s, m, e->err)) {
+            move_end(s, m, e->err != MOTET_OK ? e->err : MOTET_E_TIMEOUT);
+        }
     }
 }
 

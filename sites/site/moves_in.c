@@ -336,6 +336,11 @@ static enum motet_err fit(struct fitter *f, const struct wire_content *c)
     if (err == MOTET_OK && (f->ports != f->a->count || f->ticket != 0)) {
         err = MOTET_E_PROTOCOL;
     }
+    for (uint32_t i = 0; err == MOTET_OK && i < f->ports; i++) {
+        if (!nucleus_image_whole(f->s->nucleus, f->a->ports[i].ui)) {
+            err = MOTET_E_PROTOCOL;
+        }
+    }
     return err;
 }
 

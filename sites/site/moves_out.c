@@ -315,7 +315,7 @@ void move_send_parts(struct site *s, struct move *m)
         };
         struct buf *b = pack_frame(s, &part);
         const uint64_t ticket =
-            UINT64_C(1) << 63 | m->note.id << 16 | m->parts_sent;
+            UINT64_C(1) << 63 | m->attempt << 16 | m->parts_sent;
         if (b == NULL || send(s, m->note.to, b, ticket) != MOTET_OK) {
             buf_unref(b);
             return; /* tried again in the next tick, until it times out */

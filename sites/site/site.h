@@ -116,7 +116,9 @@ enum site_log_kind {
     SITE_LOG_REBIRTH,
     SITE_LOG_ACTOR, /* an actor could not start: err, name */
     SITE_LOG_STALL, /* value: ns */
-    SITE_LOG_MOVE,  /* site, incarnation, value: an xid; from, event, to */
+    SITE_LOG_MOVE,  /* site, incarnation, value: an xid; from, event, to; port:
+                     * the first that moves, zero if that is not known here;
+                     * epoch: of it, at the source */
     SITE_LOG_PORT_FROZEN, /* port: it moves; it lives nowhere, to PORT_HERE */
     SITE_LOG_PORT_HERE,   /* port lives here, value: epoch */
     SITE_LOG_PORT_AWAY,   /* port is over: it died with the site to which it was
@@ -134,6 +136,7 @@ struct site_log {
     uint32_t incarnation;
     uint64_t value;
     struct motet_ui port;
+    uint64_t epoch;
     enum mig_state from, to;
     enum mig_event event;
     const char *name;   /* never NULL; borrowed until the next site_effect() */

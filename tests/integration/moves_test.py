@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Ports of programs move between real sites while they are in use."""
 
+import contextlib
+import ctypes
 import json
 import os
 import pathlib
@@ -13,7 +15,78 @@ import unittest
 import lab
 
 EXAMPLES = lab.BIN.parent / "examples"
+LIBRARY = lab.BIN.parent / "lib" / "libmotet.so"
+RELEASE = os.environ.get("MOTET_KIND", "release") == "release"
 SITES = ["site1", "site2", "site3"]
+
+
+class Ui(ctypes.Structure):
+    _fields_ = [("hi", ctypes.c_uint64), ("lo", ctypes.c_uint64)]
+
+
+class Cap(ctypes.Structure):
+    _fields_ = [("ui", Ui), ("key", ctypes.c_uint64)]
+
+
+class Member(ctypes.Structure):
+    _fields_ = [("port", Ui), ("site", Ui)]
+
+
+class Move(ctypes.Structure):
+    _fields_ = [("site", Ui), ("id", ctypes.c_uint64)]
+
+
+class Attached:
+    """What a program does that moves a port, in its own process of site1."""
+    PATIENCE_MS = ctypes.c_int64(5000)
+
+    def __init__(self, library):
+        self.lib = library
+        self.lib.motet_err_name.restype = ctypes.c_char_p
+        self.lib.motet_ui_of_name.restype = Ui
+        self.me = ctypes.c_void_p()
+        self.check(self.lib.motet_attach(b"site1", ctypes.byref(self.me)))
+
+    def name(self, err):
+        return self.lib.motet_err_name(err).decode()
+
+    def check(self, err):
+        if err != 0:
+            raise AssertionError(self.name(err))
+
+    def start(self, name, to):
+        members = (Member * 2)()
+        count = ctypes.c_size_t()
+        group = self.lib.motet_ui_of_name(name.encode())
+        self.check(self.lib.motet_group_list(self.me, group, members, 2,
+                                             ctypes.byref(count)))
+        port = Cap(members[0].port, 0)
+        move = Move()
+        self.check(self.lib.motet_migrate_start(
+            self.me, ctypes.byref(port), to.encode(), 0, self.PATIENCE_MS,
+            ctypes.byref(move)))
+        return move
+
+    def wait(self, move):
+        return self.name(self.lib.motet_migrate_wait(
+            self.me, ctypes.byref(move), None, self.PATIENCE_MS))
+
+    def abort(self, move):
+        return self.name(self.lib.motet_migrate_abort(
+            self.me, ctypes.byref(move), self.PATIENCE_MS))
+
+
+@contextlib.contextmanager
+def libmotet(env):
+    before = dict(os.environ)
+    os.environ.update(env)
+    attached = Attached(ctypes.CDLL(str(LIBRARY)))
+    try:
+        yield attached
+    finally:
+        attached.lib.motet_detach(attached.me)
+        os.environ.clear()
+        os.environ.update(before)
 
 
 class Moves(lab.LabTest):
@@ -171,6 +244,31 @@ class Moves(lab.LabTest):
         self.ok("call", "patient", "x")
         got = [m[0] for m in self.messages(outs)]
         self.assertEqual(got, list(range(1, len(got) + 1)))
+
+    @unittest.skipUnless(LIBRARY.exists() and RELEASE, "no library to load")
+    def test_given_up(self):
+        """A program gives a move up before the commit: by the library."""
+        self.counters("held")
+        self.move_first("held", "site2")
+        self.move_first("held", "site1")
+        with libmotet(self.lab.env) as motet:
+            silent = self.pid("site2")
+            os.kill(silent, signal.SIGSTOP)
+            try:
+                move = motet.start("held", "site2")
+                self.assertEqual(motet.abort(move), "OK")
+                self.assertEqual(motet.wait(move), "CANCELLED")
+                self.assertEqual(motet.abort(move), "STATE", "it is over")
+                self.ok("call", "held", "x", "-s", "site1")
+            finally:
+                os.kill(silent, signal.SIGCONT)
+            self.move_first("held", "site2")
+            move = motet.start("held", "site3")
+            self.assertEqual(motet.wait(move), "OK")
+            self.assertEqual(motet.abort(move), "STATE", "it has moved")
+            never = Move(move.site, 1 << 40)
+            self.assertEqual(motet.abort(never), "STATE", "there was none")
+        self.ok("call", "held", "x")
 
     def test_adopter_dies(self):
         """Stopped, it answers nothing; killed, its port is told dead."""

@@ -21,12 +21,30 @@ declare -A bugs=(
     [IGNORE_LIMIT]=nucleus/core
     [SKIP_DEATH]=nucleus/core
     [NO_REPAIR]=netmgr/path
+    # Of moves: the six wrong variants of the model, then what is left behind.
+    [ONE_NAK]=sites/core
+    [TAKEOVER]=sites/core
+    [RESUME]=sites/core
+    [FORGET_XID]=sites/core
+    [LATE_ABORT]=sites/core
+    [NO_DEDUP]=netmgr/core
     [LEAVE_FLOWS]=netmgr/core
+    [LEAVE_GROUP]=nucleus/core
 )
 declare -A options=(
-    [LEAVE_FLOWS]="--workload migrate --preset deaths"
+    [ONE_NAK]="--workload migrate"
+    [NO_DEDUP]="--workload migrate"
+    [LEAVE_FLOWS]="--workload migrate"
+    [LEAVE_GROUP]="--workload migrate"
     [ACCEPT_DISORDER]="--workload migrate --preset swarm"
     [NO_REPAIR]="--transport udp --preset lossy"
+)
+# Found not by seeds but at a crash point of a move.
+declare -A command=(
+    [RESUME]="crashpoints --every 37"
+    [TAKEOVER]="crashpoints --every 37"
+    [LATE_ABORT]="crashpoints --every 37"
+    [FORGET_XID]="crashpoints --every 37"
 )
 names=("$@")
 [[ ${#names[@]} -gt 0 ]] || names=("${!bugs[@]}")
@@ -55,8 +73,8 @@ for name in "${names[@]}"; do
     sim_link "$build/motet-sim-$name" gcc "${parts[@]}"
     code=0
     # shellcheck disable=SC2086
-    "$build/motet-sim-$name" run --seeds 1..500 --jobs 2 --fail-fast \
-        ${options[$name]:-} \
+    "$build/motet-sim-$name" ${command[$name]:-run --seeds 1..500} --jobs 2 \
+        --fail-fast ${options[$name]:-} \
         >"$build/$name.out" 2>"$build/$name.err" || code=$?
     if [[ $code == 8 || $code == 10 ]]; then
         echo "$name: found: $(grep -m1 FAIL "$build/$name.out")"

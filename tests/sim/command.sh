@@ -62,6 +62,29 @@ expect 0 'site1 boots' replay 1@0 --anyway --preset calm --for 5s --trace
 expect 11 'NOT that of the failing run' \
     replay 1@0 --anyway --preset calm --for 5s --hash 1
 
+expect 2 "no such command: 'again'" crashpoints again
+expect 2 'no seeds, no scenario' crashpoints --seeds 3
+expect 2 'no seeds, no scenario' crashpoints --sites 4
+expect 2 'no seeds, no scenario' crashpoints --transport auto
+expect 2 "not understood: 'both'" crashpoints --move both
+expect 2 "not understood: '0'" crashpoints --every 0
+for wrong in actor actor.tcp actor.tcp.cut-both.1 actor.tcp.cut-both.1.65 \
+    actor.tcp.cut-both.x.1 actor.tcp.cut.1.1 actor.sctp.cut-both.1.1 \
+    actor.tcp.cut-both.1.1.1 actor.tcp.cut-both.-1.1; do
+    expect 2 "no such case: '$wrong'; say it as it was printed" \
+        crashpoints --only "$wrong"
+done
+expect 0 'FAULT point: cut site1 <-> site2, 4 s' \
+    crashpoints --only actor.tcp.cut-both.17.4 --trace
+expect 0 '^actor.tcp.cut-both.17.4: passed, answered [0-9]+ ms after the heal' \
+    crashpoints --only actor.tcp.cut-both.17.4
+expect 0 'packet 3 is lost, from site[12] to site[12]' \
+    crashpoints --only port.udp.none.0.3 --trace
+expect 0 '"passed": [1-9].*"failed": 0, .*"outage_ms": [1-9]' \
+    crashpoints --every 2003 --move port --transport udp --json --jobs 2
+expect 0 'crash-source [1-9].* cut-both [1-9]' \
+    crashpoints --every 401 --check-determinism --move actor --transport tcp
+
 hash=$("$sim" replay 1@0 --anyway --preset calm --for 5s | awk '/trace hash/ { print $3 }')
 expect 0 'same as the failing run' \
     replay 1@0 --anyway --preset calm --for 5s --hash "$hash"

@@ -96,6 +96,29 @@ Test(netmgr_recv, one_handle_for_two_flows)
     one_free(&o);
 }
 
+/* Who sends from a port that has moved has it. */
+Test(netmgr_recv, where_a_source_lives_is_learned)
+{
+    struct one o;
+    one_session(one_new(&o));
+    const struct motet_ui moved = ui_make(1234, 1, UI_PORT, 1);
+    struct net_bind b = {.handle = 1,
+                         .src = moved,
+                         .dst = one_here(),
+                         .base = 1,
+                         .src_epoch = 2,
+                         .origin_site = 1234,
+                         .origin_epoch = 1};
+    one_give(&o, 1, (struct net_frame){.kind = NET_BIND, .u = {.bind = b}});
+    uint64_t epoch;
+    const struct place_of place = netmgr_where(o.net, moved, &epoch);
+    cr_expect_eq(place.site, ONE_PEER);
+    cr_expect_eq(place.incarnation, 20);
+    cr_expect_eq(epoch, 2);
+    cr_expect(one_effect(&o, NET_WHERE, 0) != NULL);
+    one_free(&o);
+}
+
 Test(netmgr_recv, an_unknown_handle_is_told)
 {
     struct one o;

@@ -25,6 +25,7 @@ struct world {
     struct mem mem;
     struct trace trace;
     struct nucleus *n;
+    uint64_t site;
     uint64_t now_ns;
     struct nuc_out out;
     struct nuc_effect log[WORLD_LOG_MAX];
@@ -50,6 +51,7 @@ static inline void world_create(struct world *w,
 {
     w->n = nucleus_create(cfg);
     cr_assert_not_null(w->n);
+    w->site = cfg->site;
     w->now_ns = 1000;
 }
 
@@ -118,7 +120,7 @@ static inline void world_drain(struct world *w)
         in.dest.target = e->target;
         in.name = e->name;
         in.src = e->port;
-        in.site = WORLD_SITE;
+        in.site = w->site;
         in.in = e->in;
         cr_assert_eq(nucleus_step(w->n, &in, &out), MOTET_OK);
     }
