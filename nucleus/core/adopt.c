@@ -383,6 +383,7 @@ static enum motet_err bind_parcel(struct nucleus *n, struct port *p,
             return err;
         }
         q->held->parcel = q;
+        bond_cut(n, &q->held->holder); /* it is in nobody's hand */
     } else if (q->role == PARCEL_WATCH) {
         q->watch = watch_get(n, it->id);
         if (q->watch == NULL || q->watch->port != p || q->watch->leg != NULL) {
