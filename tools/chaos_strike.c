@@ -60,6 +60,18 @@ static void end_life(struct hosting *h, uint32_t i, const struct chaos_fault *f)
     }
 }
 
+/* The same process goes on, if it is that of a machine: it boots again. */
+static void reset(struct hosting *h, uint32_t i, const struct chaos_fault *f)
+{
+    struct site_files *s = site_at(h, i);
+    if (s->ground->reset == NULL) {
+        end_life(h, i, f);
+    } else if (s->running && h->keepers[i].pauses == 0 && s->ground->reset(s)) {
+        (void)unlink(s->socket);
+        log_down(h, i);
+    }
+}
+
 static void strike(struct hosting *h, uint32_t i, const struct chaos_fault *f)
 {
     struct site_files *s = site_at(h, i);
@@ -70,6 +82,9 @@ static void strike(struct hosting *h, uint32_t i, const struct chaos_fault *f)
     case CHAOS_LOSE_STATE:
     case CHAOS_ROLL_BACK:
         end_life(h, i, f);
+        break;
+    case CHAOS_RESET:
+        reset(h, i, f);
         break;
     case CHAOS_PAUSE:
         k->pauses++;

@@ -57,10 +57,30 @@ static bool can_by_hand(enum chaos_kind kind)
     case CHAOS_DISK_FULL:
     case CHAOS_LOSE_STATE:
     case CHAOS_STRANGER:
+    case CHAOS_RESET:
         return true;
     default:
         return false;
     }
+}
+
+/* A cluster that was stopped meanwhile stays so. */
+static void start_again(struct held *h, const struct site_files *site)
+{
+    struct cluster now;
+    if (!cluster_open(&now, h->cluster.name)) {
+        return;
+    }
+    struct site_files *s = cluster_site(&now, site->name);
+    if (s != NULL && !s->running && now.running > 0) {
+        if (h->kind != CHAOS_RESTART) {
+            (void)launch_stop(&now, s, 0); /* what its last life left */
+        }
+        if (launch_prepare(&now) && launch_start(&now, s)) {
+            (void)!launch_keep(&now);
+        }
+    }
+    cluster_close(&now);
 }
 
 static void begin_one(struct held *h, size_t i)
@@ -86,29 +106,18 @@ static void begin_one(struct held *h, size_t i)
     case CHAOS_DISK_FULL:
         (void)hurt_fill_disk(s);
         break;
+    case CHAOS_RESET:
+        if (s->ground->reset != NULL) {
+            (void)s->ground->reset(s);
+        } else {
+            (void)hurt_kill(s);
+            start_again(h, s);
+        }
+        break;
     case CHAOS_STRANGER:
     default:
         hurt_stranger(&h->cluster, s, clock_ns());
     }
-}
-
-/* A cluster that was stopped meanwhile stays so. */
-static void start_again(struct held *h, const struct site_files *site)
-{
-    struct cluster now;
-    if (!cluster_open(&now, h->cluster.name)) {
-        return;
-    }
-    struct site_files *s = cluster_site(&now, site->name);
-    if (s != NULL && !s->running && now.running > 0) {
-        if (h->kind != CHAOS_RESTART) {
-            (void)launch_stop(&now, s, 0); /* what its last life left */
-        }
-        if (launch_prepare(&now) && launch_start(&now, s)) {
-            (void)!launch_keep(&now);
-        }
-    }
-    cluster_close(&now);
 }
 
 static void end_one(struct held *h, size_t i)
