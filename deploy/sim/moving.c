@@ -241,6 +241,7 @@ bool moving_arrived(struct motet_self *self, struct worker *k)
     k->ui = ui;
     struct check_event e = worker_event(k, CHECK_UI_ISSUED, ui);
     worker_feed(k, &e);
+    memset(k->again, 0, sizeof k->again); /* there may be room here */
     e.what = CHECK_HOLD;
     for (uint32_t i = 0; i < HELD_MAX; i++) {
         if (k->held[i].held != 0) {

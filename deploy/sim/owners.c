@@ -86,6 +86,11 @@ static struct motet_ui actor_of(const struct node *n, struct motet_ui port)
     return here ? out.port.actor : (struct motet_ui){0};
 }
 
+bool owners_live(const struct node *n, struct motet_ui port)
+{
+    return !ui_is_zero(actor_of(n, port));
+}
+
 static void tell(struct node *n, enum check_what what, struct motet_ui port)
 {
     const struct check_event e = {

@@ -347,20 +347,26 @@ static void world_port(struct node *n, const struct site_log *l)
     if (what == CHECK_WHAT_COUNT || n->is_twin || belief) {
         return; /* a death that is only believed in is no end */
     }
-    const struct check_event e = {
+    /* What its actor did in the same step was told already. */
+    const bool over = what == CHECK_OWNER && !owners_live(n, l->port);
+    struct check_event e = {
         .now_ns = n->world->now_ns,
         .what = what,
         .site = n->id,
         .incarnation = n->incarnation,
         .port = l->port,
-        .value = l->value,
+        .value = over ? 0 : l->value,
     };
     char text[WORLD_UI_SIZE];
     world_trace(n->world, n, '*', "%s %s port %s epoch %llu", n->name,
                 check_what_name(what), world_ui(n->world, l->port, text),
                 (unsigned long long)l->value);
     world_tell(n->world, &e);
-    work_port(n->world->work, n, l->port, what);
+    if (over) {
+        e.what = CHECK_PORT_END;
+        world_tell(n->world, &e);
+    }
+    work_port(n->world->work, n, l->port, e.what);
 }
 
 static void take_effects(struct node *n)

@@ -368,6 +368,8 @@ void work_spawn(struct work *k, struct node *n);
 void work_respawn(struct work *k, struct node *n);
 /** The kinds of actors that a site can make when one comes. */
 const struct motet_supervisor *work_kind(void *ctx, const char *name);
+/** Whether the port is on that node and has an actor. */
+bool owners_live(const struct node *n, struct motet_ui port);
 /** What the site says of a port: FROZEN, OWNER or PORT_END. */
 void work_port(struct work *k, struct node *n, struct motet_ui port,
                enum check_what what);

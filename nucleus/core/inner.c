@@ -155,7 +155,7 @@ enum motet_err net_room_for(struct nucleus *n, const struct nuc_in *in,
         peer_unwant(n, peer);
     }
     const struct port *p = port_get(n, in->src);
-    if (p != NULL && p->actor != NULL && !p->frozen) {
+    if (p != NULL && p->actor != NULL) { /* frozen: heard when that is over */
         struct nuc_effect *e = fx_put(&n->fx, NUC_ROOM);
         e->actor = p->actor->ui;
         e->port = p->ui;

@@ -36,6 +36,23 @@ Test(nucleus_move, what_cannot_be_frozen)
     pair_fini(&p);
 }
 
+/* Room is heard of when it stays after all: the network manager says it once.
+ */
+Test(nucleus_move, room_while_it_is_frozen)
+{
+    pair_init(&p);
+    const struct motet_ui a = world_actor(&p.from, true);
+    const struct motet_ui port = world_port(&p.from, a);
+    cr_assert_eq(freeze(&p.from, port), MOTET_OK);
+    struct nuc_in in = world_in(&p.from, NUC_NET_ROOM_FOR);
+    in.src = port;
+    in.dst = world_far(1);
+    cr_assert_eq(world_step(&p.from, &in), MOTET_OK);
+    cr_expect(ui_equal(world_one(&p.from, NUC_ROOM)->dst, world_far(1)));
+    cr_assert_eq(port_op(&p.from, NUC_PORT_THAW, port, false), MOTET_OK);
+    pair_fini(&p);
+}
+
 Test(nucleus_move, ports_that_are_not_taken)
 {
     pair_init(&p);

@@ -194,6 +194,33 @@ Test(nucleus_moved, an_answer_that_is_owed)
     pair_fini(&p);
 }
 
+/* It is being handed on: whose hand it was in before does not matter. */
+Test(nucleus_moved, a_request_that_is_being_handed_on)
+{
+    pair_init(&p);
+    const struct motet_ui a = world_actor(&p.from, true);
+    const struct motet_ui port = world_port(&p.from, a);
+    cr_assert_eq(ask(&p.from, port, 5, 0, 3), MOTET_OK);
+    const uint64_t held = world_one(&p.from, NUC_DELIVER)->held;
+    cr_assert_eq(world_forward(&p.from, a, held, world_far(2)), MOTET_OK);
+    struct image_item on;
+    freeze_and_pack(&p, port);
+    cr_assert_eq(unpack(&p, p.count), MOTET_OK);
+    cr_assert(nucleus_image_parcel(p.from.n, sent(&p.from, MSG_REQUEST)->ticket,
+                                   &on));
+    cr_assert_eq(install(p.owner, port, on), MOTET_OK);
+    const uint64_t ticket = p.to.out.ticket;
+    world_clear(&p.from);
+    cr_assert_eq(port_op(&p.from, NUC_PORT_DROP, port, false), MOTET_OK);
+    cr_assert_eq(port_op(&p.to, NUC_PORT_ACTIVATE, port, false), MOTET_OK);
+    world_clear(&p.to);
+    cr_assert_eq(world_site(&p.to, MOVE_FROM, 3, NUC_SITE_DEAD), MOTET_OK);
+    cr_expect_eq(world_seen(&p.to, NUC_TO_NET), 0, "no answer");
+    cr_assert_eq(world_outcome(&p.to, ticket, MOTET_E_FULL), MOTET_OK);
+    cr_expect_eq(sent(&p.to, MSG_REPLY)->msg.status, MOTET_E_FULL);
+    pair_fini(&p);
+}
+
 /* The port is on its way back: it cannot be told yet where to answer. */
 Test(nucleus_moved, an_answer_while_the_port_comes_home)
 {

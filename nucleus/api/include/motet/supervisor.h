@@ -39,16 +39,18 @@ enum motet_event_kind {
     MOTET_EVENT_CALL_DONE,    /* call, err; reply when err is MOTET_OK */
     MOTET_EVENT_NEWS,         /* watch, news, subject */
     MOTET_EVENT_CANCELLED,    /* held: its caller gave up; no reply is owed */
-    MOTET_EVENT_ROOM,         /* source (mine), dest: room again after AGAIN */
+    MOTET_EVENT_ROOM,         /* source (mine), dest: room again after AGAIN;
+                               * not after a move: try again when a port is
+                               * adopted */
     MOTET_EVENT_PORT_GONE,    /* port: ended, not at my request */
     MOTET_EVENT_PORT_ADOPTED, /* port, cap, seq: it is mine from now on; what
                                * comes on it has a higher seq. With an actor
                                * that moved: one for each of its ports, first of
                                * all */
     MOTET_EVENT_PORT_MOVED,   /* port: it is another's now. What I still hold of
-                               * it   I may answer, and am not told when its caller
-                               * gives   up; outcomes of what I sent and called from
-                               * it come   to its new owner */
+                               * it   I may answer, and am not told when its
+                               * caller   gives   up; outcomes of what I sent and
+                               * called from   it come   to its new owner */
 };
 
 struct motet_event {
