@@ -22,7 +22,7 @@ static struct link_flags {
     const char *delay, *jitter, *tail, *loss, *burst, *burst_length;
     const char *burst_loss, *duplicate, *reorder, *reorder_by, *corrupt;
     const char *rate, *queue, *as;
-    bool blackhole, clog, one_way, keep;
+    bool blackhole, clog, reset, one_way, keep;
     uint64_t for_ns;
 } said = {.for_ns = FOR_DEFAULT_NS};
 
@@ -311,7 +311,8 @@ static bool take_flags(struct fate_change *c)
            take(c, "corrupt", said.corrupt) && take(c, "rate", said.rate) &&
            take(c, "queue", said.queue) &&
            take(c, "blackhole", said.blackhole ? "" : NULL) &&
-           take(c, "clog", said.clog ? "" : NULL);
+           take(c, "clog", said.clog ? "" : NULL) &&
+           take(c, "reset", said.reset ? "" : NULL);
 }
 
 static enum exit_code set_run(char **args, unsigned count)
@@ -512,6 +513,7 @@ static const struct flag set_flags[] = {
     TEXT("queue", "SIZE", queue, "what may wait for the rate (256KiB)"),
     SWITCH("blackhole", blackhole, "all is taken and lost"),
     SWITCH("clog", clog, "all is held back, nothing is lost"),
+    SWITCH("reset", reset, "connections that use it break"),
     ENDS,
 };
 

@@ -38,8 +38,8 @@ static const struct {
      {&verb_bench_call, &verb_bench_send, &verb_bench_ports,
       &verb_bench_migrate}},
     {"breaking it on purpose",
-     {&verb_chaos_run, &verb_chaos_list, &verb_chaos_check, &verb_chaos_add,
-      &verb_chaos_active, &verb_chaos_clear}},
+     {&verb_chaos_run, &verb_chaos_list, &verb_chaos_faults, &verb_chaos_check,
+      &verb_chaos_add, &verb_chaos_active, &verb_chaos_clear}},
     {"other", {&verb_doctor, &verb_version, &verb_help}},
 };
 

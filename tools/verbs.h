@@ -49,6 +49,7 @@ extern const struct verb verb_bench_migrate; /* cmd_bench_migrate.c */
 
 extern const struct verb verb_chaos_run;    /* cmd_chaos.c */
 extern const struct verb verb_chaos_list;   /* cmd_chaos.c */
+extern const struct verb verb_chaos_faults; /* cmd_chaos.c */
 extern const struct verb verb_chaos_check;  /* cmd_chaos.c */
 extern const struct verb verb_chaos_add;    /* cmd_chaos_live.c */
 extern const struct verb verb_chaos_active; /* cmd_chaos_live.c */
