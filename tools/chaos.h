@@ -24,7 +24,9 @@
  * Files of the tools:
  *   cmd_chaos.c    the verbs
  *   chaos_run.c    folder, log, phases: the same on every ground
- *   chaos_sim.c chaos_host.c   the grounds; chaos_links.c between sites
+ *   chaos_sim.c chaos_host.c   the grounds; chaos_strike.c chaos_site.c what is
+ *                  done to sites, chaos_links.c to what is between them
+ *   chaos_guest.c  what guests have seen, by the clock of the host
  *   chaos_user.c   the invariants of the user's actor, on real processes
  *   chaos_folder.c chaos_judge.c   read a folder, and judge
  *   chaos_report.c chaos_html.c   says so */
@@ -57,9 +59,21 @@ struct chaos_ground {
     const char *sites; /* the ground of its sites (ground.h); NULL: no sites */
 };
 
+/** The i-th ground; NULL past the last. */
+const struct chaos_ground *chaos_ground_at(size_t i);
+
+/** By name, NULL if there is none. */
+const struct chaos_ground *chaos_ground_find(const char *name);
+
+/** Whether it can do all of a list. @param kind, why  the first that it cannot
+ * do, if they are not NULL */
+bool chaos_can(const struct chaos_ground *g, const struct chaos_faults *faults,
+               enum chaos_kind *kind, const char **why);
+
 extern const struct chaos_ground chaos_on_sim;
 extern const struct chaos_ground chaos_on_host;
 extern const struct chaos_ground chaos_on_netns;
+extern const struct chaos_ground chaos_on_qemu;
 
 struct chaos_run {
     const struct chaos_ground *ground;

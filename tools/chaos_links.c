@@ -5,24 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "deploy/fault/text.h"
 #include "say.h"
 
 enum { WORDS_MAX = 128, NAMES_MAX = 1024 };
-
-#define BREAK_WORDS "corrupt=100%"
-
-bool links_can(enum chaos_kind kind, bool switched, const char **why)
-{
-    if (kind == CHAOS_WEATHER) {
-        *why = "it is a draw of the simulator";
-        return false;
-    }
-    if (kind == CHAOS_BREAK && switched) {
-        *why = "a switch sees packets, not connections";
-        return false;
-    }
-    return true;
-}
 
 bool links_meant(const struct chaos_faults *faults)
 {
@@ -73,8 +59,8 @@ static void put_words(const struct chaos_fault *f, char words[WORDS_MAX])
     case CHAOS_CLOG:
         (void)snprintf(words, WORDS_MAX, "clog");
         break;
-    case CHAOS_BREAK: /* TLS ends a connection whose bytes are not right */
-        (void)snprintf(words, WORDS_MAX, "%s", BREAK_WORDS);
+    case CHAOS_BREAK:
+        (void)snprintf(words, WORDS_MAX, "reset");
         break;
     case CHAOS_CUT:
     case CHAOS_RING:
@@ -109,6 +95,64 @@ static uint32_t away_from(const struct cluster *c, const struct chaos_fault *f,
     return set;
 }
 
+/* ---- weather ---------------------------------------------------------------
+ */
+
+enum { CHANGES = 200000 }; /* parts of a million: of all links, so many */
+
+/* Below all faults: what the link is without them. All of it is said. */
+static bool set_link(const struct network *n, const char *from, const char *to,
+                     const struct fate_params *is)
+{
+    static const struct fate_params all = {.delay_ns = 1,
+                                           .tail_ns = 1,
+                                           .loss = 1,
+                                           .burst = 1,
+                                           .burst_length = 1,
+                                           .duplicate = 1,
+                                           .reorder = 1,
+                                           .reorder_by_ns = 1,
+                                           .rate = 1};
+    struct fate_change c = fate_change_of(&all);
+    char words[FATE_TEXT_MAX];
+    c.value = *is;
+    if (c.value.burst_length == 0) {
+        c.value.burst_length = FATE_BURST_LENGTH;
+    }
+    return network_ask(n, NULL, "set %s %s %s", from, to,
+                       fate_write(&c, words));
+}
+
+static bool redraw(const struct network *n, const struct cluster *c,
+                   const struct chaos_fault *f)
+{
+    struct prng p;
+    bool ok = true;
+    prng_init(&p, f->dice);
+    for (uint32_t i = 0; i < c->count; i++) {
+        for (uint32_t j = 0; j < c->count; j++) {
+            struct fate_params w = {0};
+            if (i == j || !prng_chance(&p, CHANGES)) {
+                continue;
+            }
+            fate_weather(&w, &w.rate, &p,
+                         (uint32_t)prng_below(&p, FATE_WEATHERS));
+            ok = set_link(n, c->sites[i].name, c->sites[j].name, &w) && ok;
+        }
+    }
+    return ok;
+}
+
+bool links_calm(const struct network *n)
+{
+    static const struct fate_params perfect = {.reorder_by_ns =
+                                                   FATE_REORDER_BY_NS};
+    return set_link(n, "*", "*", &perfect);
+}
+
+/* ---- faults ----------------------------------------------------------------
+ */
+
 /* A part for each site that something begins at, one way: so rings and sets
  * that overlap are what they are in the simulator. */
 bool links_begin(const struct network *n, const struct cluster *c,
@@ -116,6 +160,9 @@ bool links_begin(const struct network *n, const struct cluster *c,
 {
     char words[WORDS_MAX];
     char to[NAMES_MAX];
+    if (f->kind == CHAOS_WEATHER) {
+        return redraw(n, c, f);
+    }
     put_words(f, words);
     for (uint32_t i = 0; i < c->count; i++) {
         const uint32_t set = away_from(c, f, i);
@@ -133,7 +180,7 @@ bool links_end(const struct network *n, const struct cluster *c,
                const struct chaos_fault *f)
 {
     bool ok = true;
-    for (uint32_t i = 0; i < c->count; i++) {
+    for (uint32_t i = 0; i < c->count && f->kind != CHAOS_WEATHER; i++) {
         if (away_from(c, f, i) != 0) {
             ok = network_ask(n, NULL, "heal %s.%" PRIu32, f->name, i + 1) && ok;
         }

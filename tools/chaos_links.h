@@ -7,9 +7,6 @@
 /* Faults of links on real sites: said to the network between them, the relay of
  * processes or the switch of namespaces (deploy/switch/client.h). */
 
-/** Whether a network can do it. @param why  a reason, static, when it cannot */
-bool links_can(enum chaos_kind kind, bool switched, const char **why);
-
 /** Whether one of them is about links: then a network is needed. */
 bool links_meant(const struct chaos_faults *faults);
 
@@ -18,6 +15,9 @@ MUST_USE bool links_begin(const struct network *n, const struct cluster *c,
                           const struct chaos_fault *f);
 bool links_end(const struct network *n, const struct cluster *c,
                const struct chaos_fault *f);
+
+/** The weather is as at the beginning. @return false; it is told */
+MUST_USE bool links_calm(const struct network *n);
 
 /** What passed each link and what did not: links.json in the folder of a run.
  * @return false; it is told */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "chaos.h"
+#include "ground.h"
 #include "nucleus/base/version.h"
 #include "say.h"
 
@@ -185,19 +186,68 @@ bool chaos_load_object(char *path)
 /* ---- the whole -------------------------------------------------------------
  */
 
-static bool can_all(const struct chaos_run *r)
+static const struct chaos_ground *const grounds[] = {
+    &chaos_on_sim, &chaos_on_host, &chaos_on_netns, &chaos_on_qemu};
+
+const struct chaos_ground *chaos_ground_at(size_t i)
 {
-    for (size_t i = 0; i < r->faults.count; i++) {
-        const enum chaos_kind kind = r->faults.items[i].kind;
-        const char *why = "";
-        if (!r->ground->can(kind, &why)) {
-            say_error("%s cannot be done on %s: %s", chaos_word(kind),
-                      r->ground->name, why);
-            say_hint("run it on another ground: --on sim");
+    return i < ARRAY_LEN(grounds) ? grounds[i] : NULL;
+}
+
+const struct chaos_ground *chaos_ground_find(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(grounds); i++) {
+        if (strcmp(grounds[i]->name, name) == 0) {
+            return grounds[i];
+        }
+    }
+    return NULL;
+}
+
+bool chaos_can(const struct chaos_ground *g, const struct chaos_faults *faults,
+               enum chaos_kind *kind, const char **why)
+{
+    enum chaos_kind which;
+    const char *reason = "";
+    kind = kind != NULL ? kind : &which;
+    why = why != NULL ? why : &reason;
+    for (size_t i = 0; i < faults->count; i++) {
+        *kind = faults->items[i].kind;
+        if (!g->can(*kind, why)) {
             return false;
         }
     }
     return true;
+}
+
+/* Else it is told, with where it can be done. */
+static bool can_all(const struct chaos_run *r)
+{
+    enum chaos_kind kind = CHAOS_KIND_COUNT;
+    const char *why = "";
+    char others[64] = "";
+    if (chaos_can(r->ground, &r->faults, &kind, &why)) {
+        return true;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(grounds); i++) {
+        if (chaos_can(grounds[i], &r->faults, NULL, NULL)) {
+            const size_t n = strlen(others);
+            (void)snprintf(others + n, sizeof others - n, "%s--on %s",
+                           n > 0 ? ", " : "", grounds[i]->name);
+        }
+    }
+    say_error("%s cannot be done on %s: %s", chaos_word(kind), r->ground->name,
+              why);
+    say_hint("where it can be done: %s", others);
+    return false;
+}
+
+/* Before anything is made: root, QEMU, a switch. */
+static enum exit_code check_machine(const struct chaos_run *r)
+{
+    const struct ground *g =
+        r->ground->sites == NULL ? NULL : ground_find(r->ground->sites);
+    return g == NULL || g->check == NULL ? EXIT_DONE : g->check();
 }
 
 static void begin(struct chaos_run *r)
@@ -232,9 +282,10 @@ enum exit_code chaos_run(struct chaos_run *r)
 {
     enum exit_code code = EXIT_FAILED;
     scenario_faults(r->scenario, r->seed, &r->faults);
-    if (!can_all(r)) {
+    const enum exit_code able = can_all(r) ? check_machine(r) : EXIT_USAGE;
+    if (able != EXIT_DONE) {
         chaos_free(&r->faults);
-        return EXIT_USAGE;
+        return able;
     }
     if (make_folder(r)) {
         begin(r);

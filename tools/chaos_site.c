@@ -3,6 +3,8 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,11 +14,16 @@
 
 #include "ground.h"
 #include "launch.h"
+#include "network.h"
 #include "say.h"
 
 #define KILL_WAIT_NS 5000000000ULL
 
 enum { COPY_BYTES = 4096, LINE_BYTES = 8192, RUBBISH_BYTES = 256 };
+
+/* In the network of the sites, behind all of them: who gets in beside them. */
+#define STRANGER "stranger" /* its port */
+enum { STRANGER_NUMBER = 252, TWIN_NUMBER = 100, CONNECT_MS = 20 };
 
 bool hurt_kill(struct site_files *site)
 {
@@ -24,6 +31,9 @@ bool hurt_kill(struct site_files *site)
     if (ran) {
         (void)process_signal(&site->process, SIGKILL);
         (void)process_wait(&site->process, KILL_WAIT_NS);
+        if (site->ground->rest != NULL) {
+            site->ground->rest(site);
+        }
     }
     site->running = false;
     return ran;
@@ -32,6 +42,11 @@ bool hurt_kill(struct site_files *site)
 bool hurt_leave(struct cluster *c, struct site_files *site, uint64_t grace_ns)
 {
     return launch_stop(c, site, grace_ns);
+}
+
+uint64_t hurt_grace_ns(const struct site_files *site)
+{
+    return site->ground == &ground_qemu ? 8000000000 : 2000000000;
 }
 
 bool hurt_pause(struct site_files *site)
@@ -114,10 +129,87 @@ void hurt_free_disk(const struct site_files *site)
     }
 }
 
+/* Written aside and renamed: its runner watches for that. */
+void hurt_clock(const struct site_files *site, int64_t off_s)
+{
+    char path[PATH_BYTES];
+    char fresh[PATH_BYTES];
+    if (site->folder == NULL ||
+        !path_join(path, site->folder, site->name, ".wall") ||
+        !path_join(fresh, site->folder, site->name, ".wall.new")) {
+        return;
+    }
+    FILE *f = fopen(fresh, "we");
+    if (f != NULL) {
+        (void)fprintf(f, "%lld\n", (long long)off_s);
+        (void)fclose(f);
+        (void)rename(fresh, path);
+    }
+}
+
 /* ---- others ----------------------------------------------------------------
  */
 
-void hurt_stranger(const struct site_files *site, uint64_t dice)
+static void close_all(const int fds[2])
+{
+    for (int i = 0; i < 2; i++) {
+        if (fds[i] >= 0) {
+            (void)close(fds[i]);
+        }
+    }
+}
+
+/* The network namespace of the stranger, made at its first time. Gives the
+ * answer that holds the path. */
+static const char *stranger_netns(const struct cluster *c, json_t **answer)
+{
+    struct network n;
+    size_t i;
+    const json_t *port;
+    if (!network_open(c, &n) || !network_ask(&n, answer, "ports")) {
+        return NULL;
+    }
+    json_array_foreach(json_object_get(*answer, "items"), i, port)
+    {
+        const char *name = json_string_value(json_object_get(port, "name"));
+        if (name != NULL && strcmp(name, STRANGER) == 0) {
+            return json_string_value(json_object_get(port, "netns"));
+        }
+    }
+    json_decref(*answer);
+    *answer = NULL;
+    return network_ask(&n, answer, "port " STRANGER " namespace 10.77.0.%d/%d",
+                       STRANGER_NUMBER, NETWORK_PREFIX)
+               ? json_string_value(json_object_get(*answer, "netns"))
+               : NULL;
+}
+
+/* A socket of the stranger: on the network of the sites. Between machines and
+ * namespaces that is one of its own, at the switch; a socket stays in the
+ * network in which it was made. */
+static int stranger_socket(const struct cluster *c,
+                           const struct site_files *site)
+{
+    const int kind = SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK;
+    json_t *answer = NULL;
+    int fd = -1;
+    if (!ground_is_switched(site)) {
+        return socket(AF_INET, kind, 0);
+    }
+    const char *path = stranger_netns(c, &answer);
+    const int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+    const int there = path == NULL ? -1 : open(path, O_RDONLY | O_CLOEXEC);
+    if (home >= 0 && there >= 0 && setns(there, CLONE_NEWNET) == 0) {
+        fd = socket(AF_INET, kind, 0);
+        CHECK(setns(home, CLONE_NEWNET) == 0);
+    }
+    close_all((int[]){home, there});
+    json_decref(answer);
+    return fd;
+}
+
+void hurt_stranger(const struct cluster *c, const struct site_files *site,
+                   uint64_t dice)
 {
     struct sockaddr_in addr = {.sin_family = AF_INET};
     char host[64];
@@ -129,8 +221,7 @@ void hurt_stranger(const struct site_files *site, uint64_t dice)
         return;
     }
     addr.sin_port = htons((uint16_t)port);
-    const int fd =
-        socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    const int fd = stranger_socket(c, site);
     if (fd < 0) {
         return;
     }
@@ -143,8 +234,9 @@ void hurt_stranger(const struct site_files *site, uint64_t dice)
         struct sockaddr *any;
     } u = {.in = &addr};
     if (connect(fd, u.any, sizeof addr) == 0 || errno == EINPROGRESS) {
-        clock_sleep(2000000); /* loopback: long enough to be connected */
-        (void)!write(fd, rubbish, sizeof rubbish);
+        struct pollfd connected = {.fd = fd, .events = POLLOUT};
+        (void)poll(&connected, 1, CONNECT_MS);
+        (void)!send(fd, rubbish, sizeof rubbish, MSG_NOSIGNAL);
     }
     (void)close(fd);
 }
@@ -166,9 +258,9 @@ static bool twin_conf(const struct site_files *site,
     }
     if (out != NULL) {
         (void)fprintf(out,
-                      "listen = 127.0.0.1:0\nsocket = %s\n"
+                      "listen = %s\nsocket = %s\n"
                       "state-dir = %s\n",
-                      twin->socket, twin->state);
+                      twin->address, twin->socket, twin->state);
         (void)fclose(out);
     }
     if (in != NULL) {
@@ -177,23 +269,37 @@ static bool twin_conf(const struct site_files *site,
     return out != NULL;
 }
 
+/* A cluster is what its .conf files say: a twin is none of them. */
+static bool twin_paths(const struct cluster *c, const struct site_files *site,
+                       struct site_files *files)
+{
+    char name[MOTET_NAME_MAX + 8];
+    (void)snprintf(name, sizeof name, "%.50s.twin", site->name);
+    if (!cluster_paths(c, name, files) ||
+        !path_join(files->conf, c->folders.state, name, ".cfg")) {
+        return false;
+    }
+    files->ground = site->ground;
+    return true;
+}
+
 bool hurt_twin(struct cluster *c, const struct site_files *site,
                struct hurt_twin *twin)
 {
-    char name[MOTET_NAME_MAX + 8];
     char from[PATH_BYTES];
     char to[PATH_BYTES];
-    (void)snprintf(name, sizeof name, "%.50s.twin", site->name);
     *twin = (struct hurt_twin){0};
-    if (!site->running || !cluster_paths(c, name, &twin->files) ||
-        /* A cluster is what its .conf files say: this is none of them. */
-        !path_join(twin->files.conf, c->folders.state, name, ".cfg") ||
+    if (!site->running || !twin_paths(c, site, &twin->files) ||
+        (site->ground->prepare != NULL && !site->ground->prepare(c)) ||
         !folder_make(twin->files.state, 0700) ||
         !state_file(site, "incarnation", from) ||
         !state_file(&twin->files, "incarnation", to)) {
         return false;
     }
     copy_file(from, to);
+    (void)snprintf(twin->files.address, sizeof twin->files.address,
+                   ground_is_switched(site) ? "10.77.0.%u:%d" : "127.0.0.1:0",
+                   TWIN_NUMBER + network_number(site), GROUND_PORT);
     twin->runs = twin_conf(site, &twin->files) && launch_start(c, &twin->files);
     return twin->runs;
 }
@@ -205,5 +311,17 @@ void hurt_twin_end(struct cluster *c, struct hurt_twin *twin)
         (void)unlink(twin->files.conf);
         folder_remove(twin->files.state);
         twin->runs = false;
+    }
+}
+
+void hurt_twins_left(struct cluster *c)
+{
+    for (size_t i = 0; i < c->count; i++) {
+        struct hurt_twin t = {.runs = true};
+        if (twin_paths(c, &c->sites[i], &t.files) &&
+            access(t.files.pid, F_OK) == 0) {
+            t.files.running = process_read(t.files.pid, &t.files.process);
+            hurt_twin_end(c, &t);
+        }
     }
 }

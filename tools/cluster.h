@@ -29,6 +29,8 @@ struct site_files {
     unsigned memory_mib; /* of its machine, if it has one; 0: as usual */
     bool user_net;       /* a machine on QEMU's user network (ground.h) */
     char transport[8];   /* "tcp", "udp", "auto"; "" = not said */
+    const char *object; /* a shared object that it loads; NULL: none is known */
+    const char *folder; /* of a run that is judged; NULL */
     struct process process;
     bool running;
 };

@@ -41,19 +41,14 @@ static void on_signal(int number)
 /* ---- run -------------------------------------------------------------------
  */
 
-static const struct chaos_ground *const grounds[] = {
-    &chaos_on_sim, &chaos_on_host, &chaos_on_netns};
-
 static const struct chaos_ground *find_ground(void)
 {
-    for (size_t i = 0; i < ARRAY_LEN(grounds); i++) {
-        if (strcmp(grounds[i]->name, chosen.on) == 0) {
-            return grounds[i];
-        }
+    const struct chaos_ground *g = chaos_ground_find(chosen.on);
+    if (g == NULL) {
+        say_error("--on: no ground \"%.40s\"", chosen.on);
+        say_hint("there are: sim, host, netns, qemu");
     }
-    say_error("--on: no ground \"%.40s\"", chosen.on);
-    say_hint("there are: sim, host, netns");
-    return NULL;
+    return g;
 }
 
 static bool read_seed(const struct scenario *s, uint64_t *seed)
@@ -244,22 +239,24 @@ struct list_row {
     char about[SCENARIO_TEXT_MAX];
 };
 
+static void put_grounds(const struct chaos_faults *faults, char *text,
+                        size_t size)
+{
+    const struct chaos_ground *g;
+    size_t n = 0;
+    for (size_t i = 0; (g = chaos_ground_at(i)) != NULL; i++) {
+        if (chaos_can(g, faults, NULL, NULL)) {
+            n += (size_t)snprintf(text + n, size - n, "%s%s", n > 0 ? " " : "",
+                                  g->name);
+        }
+    }
+}
+
 static void name_grounds(const struct scenario *s, char *text, size_t size)
 {
     struct chaos_faults faults;
-    size_t n = 0;
     scenario_faults(s, 1, &faults);
-    for (size_t i = 0; i < ARRAY_LEN(grounds); i++) {
-        bool all = true;
-        const char *why = NULL;
-        for (size_t k = 0; k < faults.count; k++) {
-            all = all && grounds[i]->can(faults.items[k].kind, &why);
-        }
-        if (all) {
-            n += (size_t)snprintf(text + n, size - n, "%s%s", n > 0 ? " " : "",
-                                  grounds[i]->name);
-        }
-    }
+    put_grounds(&faults, text, size);
     chaos_free(&faults);
 }
 
@@ -310,6 +307,60 @@ static enum exit_code list_run(char **args, unsigned count)
     return printed ? code : EXIT_FAILED;
 }
 
+/* ---- faults ----------------------------------------------------------------
+ */
+
+struct fault_row {
+    char name[CHAOS_NAME_MAX];
+    char about[8];
+    char grounds[32];
+    char help[SCENARIO_TEXT_MAX];
+};
+
+static void name_grounds_of(enum chaos_kind kind, char *text, size_t size)
+{
+    struct chaos_fault f = {.kind = kind};
+    const struct chaos_faults one = {.items = &f, .count = 1};
+    put_grounds(&one, text, size);
+}
+
+static enum exit_code faults_run(char **args, unsigned count)
+{
+    static const struct column columns[] = {
+        COLUMN(struct fault_row, "FAULT", "name", CELL_CHARS, SHOW_ALWAYS,
+               name),
+        COLUMN(struct fault_row, "OF", "of", CELL_CHARS, SHOW_ALWAYS, about),
+        COLUMN(struct fault_row, "ON", "on", CELL_CHARS, SHOW_ALWAYS, grounds),
+        COLUMN(struct fault_row, "WHAT HAPPENS", "about", CELL_CHARS,
+               SHOW_ALWAYS, help),
+    };
+    static const char *const abouts[] = {"sites", "links", "all"};
+    struct fault_row *rows = calloc(CHAOS_KIND_COUNT, sizeof *rows);
+    CHECK(rows != NULL);
+    (void)args;
+    (void)count;
+    for (size_t i = 0; i < CHAOS_KIND_COUNT; i++) {
+        const enum chaos_kind kind = (enum chaos_kind)i;
+        (void)snprintf(rows[i].name, sizeof rows[i].name, "%s",
+                       chaos_word(kind));
+        (void)snprintf(rows[i].about, sizeof rows[i].about, "%s",
+                       abouts[chaos_about(kind)]);
+        (void)snprintf(rows[i].help, sizeof rows[i].help, "%s",
+                       chaos_help(kind));
+        name_grounds_of(kind, rows[i].grounds, sizeof rows[i].grounds);
+    }
+    const struct table t = {.schema = "motet.chaos.faults/1",
+                            .columns = columns,
+                            .column_count = ARRAY_LEN(columns),
+                            .rows = rows,
+                            .row_bytes = sizeof *rows,
+                            .row_count = CHAOS_KIND_COUNT,
+                            .none = "no faults"};
+    const bool printed = table_print(&t);
+    free(rows);
+    return printed ? EXIT_DONE : EXIT_FAILED;
+}
+
 /* ---- check -----------------------------------------------------------------
  */
 
@@ -330,7 +381,7 @@ static enum exit_code check_run(char **args, unsigned count)
 
 static const struct flag run_flags[] = {
     {"on", 0, "GROUND", FLAG_TEXT, offsetof(struct chaos_options, on),
-     "sim (default), host or netns"},
+     "sim (default), host, netns or qemu"},
     {"seed", 0, "N", FLAG_TEXT, offsetof(struct chaos_options, seed),
      "of all that is drawn; else that of the file, or any"},
     {"for", 0, "TIME", FLAG_DURATION, offsetof(struct chaos_options, for_ns),
@@ -369,6 +420,15 @@ const struct verb verb_chaos_list = {
     .run = list_run,
     .summary = "the scenarios that come with Motet",
     .examples = "  motet chaos list\n",
+    .exits = "0 1 2",
+};
+
+const struct verb verb_chaos_faults = {
+    .name = "chaos faults",
+    .args = "",
+    .run = faults_run,
+    .summary = "the words for faults in scenarios, and where each works",
+    .examples = "  motet chaos faults\n",
     .exits = "0 1 2",
 };
 

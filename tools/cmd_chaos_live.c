@@ -57,10 +57,30 @@ static bool can_by_hand(enum chaos_kind kind)
     case CHAOS_DISK_FULL:
     case CHAOS_LOSE_STATE:
     case CHAOS_STRANGER:
+    case CHAOS_RESET:
         return true;
     default:
         return false;
     }
+}
+
+/* A cluster that was stopped meanwhile stays so. */
+static void start_again(struct held *h, const struct site_files *site)
+{
+    struct cluster now;
+    if (!cluster_open(&now, h->cluster.name)) {
+        return;
+    }
+    struct site_files *s = cluster_site(&now, site->name);
+    if (s != NULL && !s->running && now.running > 0) {
+        if (h->kind != CHAOS_RESTART) {
+            (void)launch_stop(&now, s, 0); /* what its last life left */
+        }
+        if (launch_prepare(&now) && launch_start(&now, s)) {
+            (void)!launch_keep(&now);
+        }
+    }
+    cluster_close(&now);
 }
 
 static void begin_one(struct held *h, size_t i)
@@ -86,27 +106,18 @@ static void begin_one(struct held *h, size_t i)
     case CHAOS_DISK_FULL:
         (void)hurt_fill_disk(s);
         break;
+    case CHAOS_RESET:
+        if (s->ground->reset != NULL) {
+            (void)s->ground->reset(s);
+        } else {
+            (void)hurt_kill(s);
+            start_again(h, s);
+        }
+        break;
     case CHAOS_STRANGER:
     default:
-        hurt_stranger(s, clock_ns());
+        hurt_stranger(&h->cluster, s, clock_ns());
     }
-}
-
-/* A cluster that was stopped meanwhile stays so. */
-static void start_again(struct held *h, const struct site_files *site)
-{
-    struct cluster now;
-    if (!cluster_open(&now, h->cluster.name)) {
-        return;
-    }
-    struct site_files *s = cluster_site(&now, site->name);
-    if (s != NULL && !s->running && now.running > 0) {
-        if (h->kind != CHAOS_RESTART) {
-            (void)launch_stop(&now, s, 0); /* what its last life left */
-        }
-        (void)!launch_start(&now, s);
-    }
-    cluster_close(&now);
 }
 
 static void end_one(struct held *h, size_t i)
@@ -146,12 +157,16 @@ static void hold(struct held *h, uint64_t until_ns)
 {
     struct sigaction action = {.sa_handler = on_term};
     CHECK(sigaction(SIGTERM, &action, NULL) == 0);
+    CHECK(sigaction(SIGINT, &action, NULL) == 0);
     /* Without its note the cluster has been purged: nothing to undo. */
     while (told == 0 && clock_ns() < until_ns && access(h->note, F_OK) == 0) {
         clock_sleep(20000000);
     }
     for (size_t i = 0; i < h->count; i++) {
-        end_one(h, i);
+        if (told != SIGINT || h->kind == CHAOS_TWIN ||
+            h->kind == CHAOS_DISK_FULL) {
+            end_one(h, i);
+        }
     }
     (void)unlink(h->note);
     (void)unlink(h->pid);
@@ -298,19 +313,23 @@ static enum exit_code begin_fault(struct held *h)
     return EXIT_DONE;
 }
 
-/* What needs the files of a site, or its door, from here. */
+/* A stranger at the switch stands in a network namespace. On QEMU's user
+ * network there is no switch, and nobody else. */
 static bool can_there(enum chaos_kind kind, const struct site_files *site)
 {
-    const bool files = kind == CHAOS_DISK_FULL || kind == CHAOS_LOSE_STATE;
     const bool door = kind == CHAOS_TWIN || kind == CHAOS_STRANGER;
-    if (!(files && site->ground == &ground_qemu) &&
-        !(door && site->ground != &ground_host)) {
-        return true;
+    if (door && site->user_net) {
+        say_error("%s: not for %s: nobody else gets into its network",
+                  chaos_word(kind), site->name);
+        say_hint("kill, restart and pause are for all sites");
+        return false;
     }
-    say_error("%s: not for %s, which is a %s site", chaos_word(kind),
-              site->name, site->ground->kind);
-    say_hint("kill, restart and pause are for all; links: motet link set");
-    return false;
+    if (kind == CHAOS_STRANGER && ground_is_switched(site) && geteuid() != 0) {
+        say_error("stranger: needs a network namespace, which needs root");
+        say_hint("try: sudo motet chaos add stranger %s", site->name);
+        return false;
+    }
+    return true;
 }
 
 static enum exit_code add_run(char **args, unsigned count)
@@ -433,12 +452,13 @@ static enum exit_code active_run(char **args, unsigned count)
 
 /* Its keeper undoes it; one whose keeper is gone has nothing left but a note.
  */
-static bool clear_one(const struct cluster *c, struct active_row *row)
+static bool clear_one(const struct cluster *c, struct active_row *row,
+                      int signal)
 {
     char file[CHAOS_NAME_MAX + 8];
     char path[PATH_BYTES];
     if (process_look(&row->process)) {
-        (void)process_signal(&row->process, SIGTERM);
+        (void)process_signal(&row->process, signal);
         if (!process_wait(&row->process, 4 * GRACE_NS)) {
             say_error("%s: process %d does not end", row->name,
                       (int)row->process.pid);
@@ -452,8 +472,17 @@ static bool clear_one(const struct cluster *c, struct active_row *row)
     if (path_join(path, c->folders.run, file, ".pid")) {
         (void)unlink(path);
     }
-    say("%s is over", row->name);
     return true;
+}
+
+void hurt_hands_off(const struct cluster *c)
+{
+    size_t found = 0;
+    struct active_row *rows = all_active(c, &found);
+    for (size_t i = 0; i < found; i++) {
+        (void)clear_one(c, &rows[i], SIGINT);
+    }
+    free(rows);
 }
 
 static enum exit_code clear_run(char **args, unsigned count)
@@ -469,7 +498,11 @@ static enum exit_code clear_run(char **args, unsigned count)
     for (size_t i = 0; i < found; i++) {
         if (count == 0 || strcmp(rows[i].name, args[0]) == 0) {
             cleared++;
-            code = clear_one(&c, &rows[i]) ? code : EXIT_FAILED;
+            if (clear_one(&c, &rows[i], SIGTERM)) {
+                say("%s is over", rows[i].name);
+            } else {
+                code = EXIT_FAILED;
+            }
         }
     }
     if (cleared == 0 && count > 0) {

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "chaos_site.h"
 #include "ground.h"
 #include "launch.h"
 #include "network.h"
@@ -31,6 +32,9 @@ static bool stop_all(struct cluster *c, size_t *killed)
     if (network_open(c, &n)) {
         network_settle(&n); /* it is asked to take sites away */
     }
+    hurt_hands_off(c);
+    hurt_twins_left(c);
+    cluster_look(c);
     (void)programs_stop(c, GRACE_NS); /* while their sites answer */
     for (size_t i = 0; i < c->count; i++) {
         struct site_files *s = &c->sites[i];

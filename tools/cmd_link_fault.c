@@ -23,7 +23,7 @@ static struct link_flags {
     const char *delay, *jitter, *tail, *loss, *burst, *burst_length;
     const char *burst_loss, *duplicate, *reorder, *reorder_by, *corrupt;
     const char *rate, *queue, *as, *transport;
-    bool blackhole, clog, one_way, keep;
+    bool blackhole, clog, reset, one_way, keep;
     uint64_t for_ns;
 } said = {.for_ns = FOR_DEFAULT_NS};
 
@@ -272,7 +272,8 @@ static bool take_flags(struct fate_change *c)
            take(c, "corrupt", said.corrupt) && take(c, "rate", said.rate) &&
            take(c, "queue", said.queue) &&
            take(c, "blackhole", said.blackhole ? "" : NULL) &&
-           take(c, "clog", said.clog ? "" : NULL);
+           take(c, "clog", said.clog ? "" : NULL) &&
+           take(c, "reset", said.reset ? "" : NULL);
 }
 
 /* No fault: it lasts, and goes both ways. */
@@ -503,6 +504,7 @@ static const struct flag set_flags[] = {
     SWITCH("clog", clog, "all is held back, nothing is lost"),
     TEXT("transport", "WAY", transport,
          "of small messages, to last: tcp, udp or auto"),
+    SWITCH("reset", reset, "connections that use it break"),
     ENDS,
 };
 

@@ -42,7 +42,7 @@ static void look_image(struct finding *f)
     char why[KERNEL_WHY_MAX] = "";
     char size[UNIT_TEXT_MAX];
 
-    made = guest_image_make(&guest, why);
+    made = guest_image_make(&guest, NULL, why);
     if (made) {
         finding_set(f, FINDING_OK, "kernel %.40s, initramfs %s%s",
                     guest.image.kernel.version,

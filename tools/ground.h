@@ -60,6 +60,10 @@ struct ground {
      */
     void (*leave)(struct site_files *site);
 
+    /** Its process has ended: waits until nothing of it does a thing any more.
+     * NULL: that is so already. */
+    void (*rest)(const struct site_files *site);
+
     /** It has ended, however: what it left is removed. NULL: nothing. */
     void (*clean)(struct cluster *c, struct site_files *site);
 };

@@ -67,7 +67,7 @@ static void tell_why(const char *why)
     }
 }
 
-static bool make_base(void)
+static bool make_base(const char *object)
 {
     struct image *image = &base.guest.image;
     char why[KERNEL_WHY_MAX] = "";
@@ -83,7 +83,7 @@ static bool make_base(void)
     if (check() != EXIT_DONE) {
         return false;
     }
-    if (!guest_image_make(&base.guest, why)) {
+    if (!guest_image_make(&base.guest, object, why)) {
         tell_why(why);
         return false;
     }
@@ -154,14 +154,16 @@ static bool start_switch(struct cluster *c)
 
 static bool prepare(struct cluster *c)
 {
+    const char *object = NULL; /* one for all, in a run */
     bool switched = false;
 
     for (size_t i = 0; i < c->count; i++) {
         const struct site_files *s = &c->sites[i];
         switched =
             switched || (s->ground == &ground_qemu && ground_is_switched(s));
+        object = object != NULL ? object : s->object;
     }
-    return make_base() && (!switched || start_switch(c));
+    return make_base(object) && (!switched || start_switch(c));
 }
 
 static bool run(struct site_files *site, struct paths *p, const char *from)
@@ -202,6 +204,9 @@ static bool run(struct site_files *site, struct paths *p, const char *from)
                                  p->qmp,
                                  from != NULL ? "--incoming" : "--name",
                                  from != NULL ? from : site->name,
+                                 site->folder != NULL ? "--folder" : "--name",
+                                 site->folder != NULL ? site->folder
+                                                      : site->name,
                                  site->user_net ? "--user-port" : NULL,
                                  port != NULL ? port + 1 : "",
                                  NULL};
@@ -377,6 +382,22 @@ static void leave(struct site_files *site)
     (void)process_signal(&site->process, SIGTERM);
 }
 
+/* QEMU dies just after its runner, and until then it writes. */
+static void rest(const struct site_files *site)
+{
+    enum { TRIES = 400 };
+    char path[PATH_BYTES];
+    struct qmp *q;
+    char why[QMP_WHY_MAX];
+
+    (void)ground_beside(path, site->pid, ".qmp");
+    for (int i = 0; i < TRIES && (q = qmp_open(path, QMP_MS, why)) != NULL;
+         i++) {
+        qmp_close(q);
+        clock_sleep(5000000);
+    }
+}
+
 static void clean(struct cluster *c, struct site_files *site)
 {
     struct paths p;
@@ -406,5 +427,6 @@ const struct ground ground_qemu = {
     .snapshot = snapshot_site,
     .restore = start_from,
     .leave = leave,
+    .rest = rest,
     .clean = clean,
 };

@@ -39,8 +39,8 @@ static const struct {
       &verb_bench_local, &verb_bench_ports, &verb_bench_start,
       &verb_bench_migrate, &verb_bench_compare}},
     {"breaking it on purpose",
-     {&verb_chaos_run, &verb_chaos_list, &verb_chaos_check, &verb_chaos_add,
-      &verb_chaos_active, &verb_chaos_clear}},
+     {&verb_chaos_run, &verb_chaos_list, &verb_chaos_faults, &verb_chaos_check,
+      &verb_chaos_add, &verb_chaos_active, &verb_chaos_clear}},
     {"other", {&verb_doctor, &verb_version, &verb_help}},
 };
 

@@ -116,13 +116,16 @@ static void ask_to_dial(const struct cluster *c)
     }
 }
 
-static bool wait_redialed(const struct cluster *c, const struct network *n)
+/* One that has died meanwhile may have been started again: so each look is at
+ * those that run now. */
+static bool wait_redialed(struct cluster *c, const struct network *n)
 {
     const uint64_t end = clock_ns() + REDIAL_NS;
     uint64_t ask_ns = 0;
 
     while (clock_ns() < end) {
         json_t *links;
+        cluster_look(c);
         if (clock_ns() >= ask_ns) { /* one may just have begun a direct one */
             ask_to_dial(c);
             ask_ns = clock_ns() + ASK_AGAIN_NS;
@@ -167,10 +170,31 @@ static const struct site_files *without_detour(const struct cluster *c)
     return NULL;
 }
 
+/* A site that stands still agrees with nobody. */
+static bool one_is_stopped(const struct cluster *c)
+{
+    for (size_t i = 0; i < c->count; i++) {
+        if (c->sites[i].running && c->sites[i].process.stopped) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void await_agreement(struct cluster *c)
+{
+    const uint64_t end = clock_ns() + REDIAL_NS;
+    struct agree a;
+
+    while (clock_ns() < end && !one_is_stopped(c) && !agree_look(c, &a)) {
+        clock_sleep(LOOK_NS);
+        cluster_look(c);
+    }
+}
+
 static enum exit_code start_relay(struct cluster *c, struct network *n)
 {
     char took[UNIT_TEXT_MAX];
-    struct agree a;
     const uint64_t from = clock_ns();
 
     if (!start(c, n)) {
@@ -178,7 +202,7 @@ static enum exit_code start_relay(struct cluster *c, struct network *n)
         (void)network_stop(n, GRACE_MS * 1000000ULL);
         return EXIT_FAILED;
     }
-    (void)agree_wait(c, REDIAL_NS, NULL, &a);
+    await_agreement(c);
     say("the links of %s go through a relay now (%s)", c->name,
         unit_ns(clock_ns() - from, took));
     return EXIT_DONE;

@@ -54,6 +54,7 @@ extern const struct verb verb_bench_migrate; /* bench/migrate.c */
 
 extern const struct verb verb_chaos_run;    /* cmd_chaos.c */
 extern const struct verb verb_chaos_list;   /* cmd_chaos.c */
+extern const struct verb verb_chaos_faults; /* cmd_chaos.c */
 extern const struct verb verb_chaos_check;  /* cmd_chaos.c */
 extern const struct verb verb_chaos_add;    /* cmd_chaos_live.c */
 extern const struct verb verb_chaos_active; /* cmd_chaos_live.c */

@@ -59,7 +59,9 @@ enum chaos_unit {
     X(CORRUPT, "corrupt", OF_LINKS, PARTS, "bytes are changed on the way")     \
     X(RATE, "rate", OF_LINKS, SPEED, "the link is slow")                       \
     X(QUEUE, "queue", OF_LINKS, BYTES, "the link holds no more than that")     \
-    X(WEATHER, "weather", OF_ALL, NO_UNIT, "the links are drawn anew")
+    X(WEATHER, "weather", OF_ALL, NO_UNIT, "the links are drawn anew")         \
+    X(RESET, "reset", OF_SITES, NO_UNIT,                                       \
+      "loses its power, which comes back at once")
 /* clang-format on */
 
 #define CHAOS_ENUM(name, word, about, unit, help) CHAOS_##name,

@@ -23,6 +23,11 @@ read_fail(struct reader *r, const yaml_node_t *node, const char *format, ...)
     va_start(args, format);
     (void)vsnprintf(r->why + n, SCENARIO_WHY_MAX - (size_t)n, format, args);
     va_end(args);
+    for (char *c = r->why; *c != '\0'; c++) {
+        if ((unsigned char)*c < ' ' || *c == 0x7f) {
+            *c = '?'; /* what is told is one line, whatever was read */
+        }
+    }
 }
 
 const char *read_word(struct reader *r, const yaml_node_t *node,

@@ -56,6 +56,7 @@ struct fate_params {
     bool cut;
     bool blackhole;
     bool clog;
+    bool reset; /* connections break: done by who carries them, not here */
 };
 
 enum { FATE_BURST_LENGTH = 8, FATE_QUEUE_BYTES = 256 << 10 };
@@ -136,6 +137,13 @@ void fate_packet_aside(struct fate_link *l, uint64_t now_ns, size_t size,
  */
 uint64_t fate_stream(struct fate_link *l, uint64_t now_ns, size_t size,
                      uint64_t last_ns, uint64_t *flip);
+
+enum { FATE_WEATHERS = 4 }; /* from good to very bad */
+
+/** Draws what a link is like, as bad as said: 0 .. FATE_WEATHERS - 1. `rate`
+ * (bytes a second) changes in bad weather only. */
+void fate_weather(struct fate_params *f, uint64_t *rate, struct prng *p,
+                  uint32_t badness);
 
 /** One delay (without rate, loss and clog), drawn: of a handshake. */
 uint64_t fate_delay(struct fate_link *l);

@@ -46,6 +46,7 @@ static const struct word {
     WORD("cut", WORD_YES, cut, "nothing passes"),
     WORD("blackhole", WORD_YES, blackhole, "all is taken and lost"),
     WORD("clog", WORD_YES, clog, "all is held back, nothing is lost"),
+    WORD("reset", WORD_YES, reset, "connections that use it break"),
 #undef WORD
 };
 
@@ -186,6 +187,16 @@ static const struct word *find(const char *name, size_t bytes, size_t *index)
     return NULL;
 }
 
+/* What is told is one line, whatever was read. */
+static void tidy(char *why)
+{
+    for (; *why != '\0'; why++) {
+        if ((unsigned char)*why < ' ' || *why == 0x7f) {
+            *why = '?';
+        }
+    }
+}
+
 bool fate_read_word(struct fate_change *c, const char *word, char *why)
 {
     const size_t bytes = strcspn(word, "=");
@@ -196,6 +207,7 @@ bool fate_read_word(struct fate_change *c, const char *word, char *why)
     if (w == NULL) {
         snprintf(why, FATE_WHY_MAX, "no fault \"%.*s\"",
                  bytes < 40 ? (int)bytes : 40, word);
+        tidy(why);
         return false;
     }
     const char *text = word + bytes + (has ? 1 : 0);
@@ -203,6 +215,7 @@ bool fate_read_word(struct fate_change *c, const char *word, char *why)
         strlen(text) >= VALUE_MAX || !read_value(w, text, &value)) {
         snprintf(why, FATE_WHY_MAX, "%s: \"%.40s\" is not %s", w->name, text,
                  samples[w->kind]);
+        tidy(why);
         return false;
     }
     c->named |= (fate_words)1 << index;

@@ -14,7 +14,7 @@
  *   rate=                                 bytes a second: 64KiB/s 10MiB/s; or
  *                                         bits: 512kbit 10mbit; none = no limit
  *   queue=                                bytes: 64KiB
- *   cut, blackhole, clog                  alone, or with =yes =no
+ *   cut, blackhole, clog, reset           alone, or with =yes =no
  */
 
 /* Bits, one for each word, in the order of fate_word(). */

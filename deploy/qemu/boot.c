@@ -42,10 +42,12 @@ void boot_mounts(void)
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
     (void)mkdir("/proc", 0755);
     (void)mkdir("/sys", 0755);
-    (void)mkdir("/tmp", 01777);
+    const bool has_tmp = mkdir("/tmp", 01777) != 0; /* files of the image */
     (void)mount("proc", "/proc", "proc", 0, NULL);
     (void)mount("sys", "/sys", "sysfs", 0, NULL);
-    (void)mount("tmp", "/tmp", "tmpfs", 0, "size=64m");
+    if (!has_tmp) {
+        (void)mount("tmp", "/tmp", "tmpfs", 0, "size=64m");
+    }
     (void)mkdir("/dev/shm", 01777);
     (void)mount("shm", "/dev/shm", "tmpfs", 0, NULL);
     const struct rlimit files = {OPEN_FILES, OPEN_FILES};

@@ -403,6 +403,8 @@ static void on_frame(struct carrier *r, const struct link_frame *f)
     case LINK_SIGNAL:
     case LINK_READY:
     case LINK_EXIT:
+    case LINK_CLOCK:
+    case LINK_WALL:
         r->hooks.frame(r->hooks.ctx, f);
         break;
     case LINK_OPS:

@@ -30,6 +30,9 @@ struct part {
 struct content {
     struct part motetd;
     struct part init;
+    const char *const *paths; /* of the files */
+    struct part *files;
+    size_t file_count;
 };
 
 static bool fail(char *why, const char *what, const char *path)
@@ -47,6 +50,21 @@ static bool load(const char *path, struct part *p, char *why)
     return p->bytes != NULL || fail(why, "cannot read", path);
 }
 
+static bool load_files(const struct image_parts *parts, struct content *c,
+                       char *why)
+{
+    c->paths = parts->files;
+    c->files = calloc(parts->file_count + 1, sizeof *c->files);
+    CHECK(c->files != NULL);
+    for (size_t i = 0; i < parts->file_count; i++) {
+        if (!load(parts->files[i], &c->files[i], why)) {
+            return false;
+        }
+        c->file_count++;
+    }
+    return true;
+}
+
 /* ---- its name --------------------------------------------------------------
  */
 
@@ -54,15 +72,22 @@ static bool digest_of(const struct content *c, const struct kernel *k,
                       char hex[2 * KEY_BYTES + 1])
 {
     unsigned char digest[EVP_MAX_MD_SIZE];
-    const uint64_t numbers[] = {FORMAT, c->motetd.size, c->init.size};
+    const uint64_t numbers[] = {FORMAT, c->motetd.size, c->init.size,
+                                c->file_count};
     EVP_MD_CTX *md = EVP_MD_CTX_new();
 
     bool ok = md != NULL && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1 &&
               EVP_DigestUpdate(md, numbers, sizeof numbers) == 1 &&
               EVP_DigestUpdate(md, c->motetd.bytes, c->motetd.size) == 1 &&
               EVP_DigestUpdate(md, c->init.bytes, c->init.size) == 1 &&
-              EVP_DigestUpdate(md, k->version, strlen(k->version)) == 1 &&
-              EVP_DigestFinal_ex(md, digest, NULL) == 1;
+              EVP_DigestUpdate(md, k->version, strlen(k->version)) == 1;
+    for (size_t i = 0; ok && i < c->file_count; i++) {
+        const struct part *p = &c->files[i];
+        ok = EVP_DigestUpdate(md, &p->size, sizeof p->size) == 1 &&
+             EVP_DigestUpdate(md, c->paths[i], strlen(c->paths[i]) + 1) == 1 &&
+             EVP_DigestUpdate(md, p->bytes, p->size) == 1;
+    }
+    ok = ok && EVP_DigestFinal_ex(md, digest, NULL) == 1;
     EVP_MD_CTX_free(md);
     for (size_t i = 0; ok && i < KEY_BYTES; i++) {
         snprintf(hex + 2 * i, 3, "%02x", digest[i]);
@@ -97,6 +122,32 @@ static bool put_modules(struct cpio *c, const struct kernel *k)
     return ok && cpio_bytes(c, &GUEST_MODULES[1], 0644, list, used);
 }
 
+/* The folders of a path; those that are there already do no harm. */
+static bool put_folders(struct cpio *a, const char *path)
+{
+    char name[KERNEL_PATH_MAX];
+
+    for (const char *p = strchr(path, '/'); p != NULL; p = strchr(p + 1, '/')) {
+        snprintf(name, sizeof name, "%.*s", (int)(p - path), path);
+        if (!cpio_folder(a, name)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool put_files(struct cpio *a, const struct content *c)
+{
+    for (size_t i = 0; i < c->file_count; i++) {
+        const char *name = c->paths[i] + 1;
+        if (!put_folders(a, name) ||
+            !cpio_bytes(a, name, 0755, c->files[i].bytes, c->files[i].size)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool put_all(FILE *f, const struct content *c, const struct kernel *k)
 {
     struct cpio a = {.file = f};
@@ -106,7 +157,7 @@ static bool put_all(FILE *f, const struct content *c, const struct kernel *k)
            cpio_bytes(&a, "init", 0755, c->init.bytes, c->init.size) &&
            cpio_bytes(&a, &GUEST_MOTETD[1], 0755, c->motetd.bytes,
                       c->motetd.size) &&
-           put_modules(&a, k) && cpio_end(&a);
+           put_modules(&a, k) && put_files(&a, c) && cpio_end(&a);
 }
 
 static bool write_image(const struct content *c, const struct image *image,
@@ -188,9 +239,13 @@ bool image_make(const struct image_parts *parts, struct image *image, char *why)
     *image = (struct image){0};
     bool ok = kernel_find(parts->cache, &image->kernel, why) &&
               load(parts->motetd, &c.motetd, why) &&
-              load(parts->init, &c.init, why) &&
+              load(parts->init, &c.init, why) && load_files(parts, &c, why) &&
               finish(&c, image, parts->cache, why);
     free(c.motetd.bytes);
     free(c.init.bytes);
+    for (size_t i = 0; i < c.file_count; i++) {
+        free(c.files[i].bytes);
+    }
+    free(c.files);
     return ok;
 }

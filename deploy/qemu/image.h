@@ -16,8 +16,10 @@ struct image {
 
 struct image_parts {
     const char *cache;  /* folder; made */
-    const char *motetd; /* programs, static */
+    const char *motetd; /* programs, static; or with its libraries in `files` */
     const char *init;
+    const char *const *files; /* these besides, each where it is here */
+    size_t file_count;
 };
 
 /** @param why  as kernel_find() @return false on failure */

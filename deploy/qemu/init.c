@@ -1,3 +1,4 @@
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -8,8 +9,10 @@
 #include <sys/inotify.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "boot.h"
@@ -39,6 +42,10 @@ static struct guest {
     char conf[4096];
     char state[4096];
     char socket[4096];
+    char folder[4096]; /* of the run, or "" */
+    char name[256];
+    char boot[32];
+    char full[8];
 } guest = {.changes = -1, .log = -1};
 
 /* ---- the site --------------------------------------------------------------
@@ -70,13 +77,18 @@ static void take_key(const char *key, const char *value)
     const struct {
         const char *key;
         char *to;
-    } texts[] = {{GUEST_KEY_CONF, guest.conf},
-                 {GUEST_KEY_STATE, guest.state},
-                 {GUEST_KEY_SOCKET, guest.socket}};
+        size_t room;
+    } texts[] = {{GUEST_KEY_CONF, guest.conf, sizeof guest.conf},
+                 {GUEST_KEY_STATE, guest.state, sizeof guest.state},
+                 {GUEST_KEY_SOCKET, guest.socket, sizeof guest.socket},
+                 {GUEST_KEY_FOLDER, guest.folder, sizeof guest.folder},
+                 {GUEST_KEY_NAME, guest.name, sizeof guest.name},
+                 {GUEST_KEY_BOOT, guest.boot, sizeof guest.boot},
+                 {GUEST_KEY_FULL, guest.full, sizeof guest.full}};
 
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         if (strcmp(key, texts[i].key) == 0) {
-            snprintf(texts[i].to, sizeof guest.conf, "%s", value);
+            snprintf(texts[i].to, texts[i].room, "%s", value);
         }
     }
     if (strcmp(key, GUEST_KEY_ADDRESS) == 0 && !boot_network(value)) {
@@ -85,6 +97,40 @@ static void take_key(const char *key, const char *value)
         boot_clock(strtoull(value, NULL, 10));
     } else if (strcmp(key, GUEST_KEY_CHANCE) == 0) {
         boot_chance(value);
+    }
+}
+
+/* What the load of a run sees leaves the machine with the write that says it:
+ * its log is a port. */
+static void begin_run(void)
+{
+    char port[BOOT_PATH_MAX];
+    char log[sizeof guest.folder + sizeof guest.name + 16];
+    char line[64];
+
+    store_folders(guest.folder);
+    snprintf(log, sizeof log, "%s/%s.events", guest.folder, guest.name);
+    const int size = snprintf(line, sizeof line, "\nboot %s\n", guest.boot);
+    int fd = boot_port(GUEST_PORT_EVENTS, port, PORT_MS) &&
+                     (symlink(port, log) == 0 || errno == EEXIST)
+                 ? open(port, O_WRONLY | O_CLOEXEC)
+                 : -1;
+    if (fd < 0 || !store_bytes(fd, line, (size_t)size)) {
+        printf("motet: no port for events: %s\n", strerror(errno));
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+}
+
+/* As a disk without room: what the site writes there goes nowhere. */
+static void fill_state(void)
+{
+    char path[sizeof guest.state + 32];
+
+    snprintf(path, sizeof path, "%s/incarnation.new", guest.state);
+    if (strcmp(guest.full, "yes") == 0 && symlink("/dev/full", path) != 0) {
+        printf("motet: %s: %s\n", path, strerror(errno));
     }
 }
 
@@ -108,6 +154,10 @@ static void on_start(const struct link_frame *f)
     store_folders(guest.state);
     store_folders_of(
         guest.socket); /* the site would make them for root alone */
+    fill_state();
+    if (guest.folder[0] != '\0') {
+        begin_run();
+    }
     guest.changes = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
     (void)inotify_add_watch(guest.changes, guest.state, IN_MOVED_TO);
     guest.site = fork();
@@ -119,6 +169,17 @@ static void on_start(const struct link_frame *f)
 
 /* ---- the host --------------------------------------------------------------
  */
+
+static void tell_clock(const struct link_frame *f)
+{
+    uint8_t numbers[16];
+    struct timespec t;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    link_put_u64s(numbers, link_u64(f, 0),
+                  (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec);
+    carrier_send(guest.carrier, LINK_CLOCK, numbers, sizeof numbers);
+}
 
 static void on_frame(void *ctx, const struct link_frame *f)
 {
@@ -133,6 +194,10 @@ static void on_frame(void *ctx, const struct link_frame *f)
         on_start(f);
     } else if (f->op == LINK_SIGNAL && guest.site > 0) {
         (void)kill(guest.site, (int)link_u32(f, 0));
+    } else if (f->op == LINK_CLOCK) {
+        tell_clock(f);
+    } else if (f->op == LINK_WALL) {
+        boot_clock(link_u64(f, 0));
     }
 }
 
@@ -212,6 +277,28 @@ static void reap(int signals)
     }
 }
 
+/* What the site has left in the folder of the run: states of actors. */
+static void send_left(void)
+{
+    char path[sizeof guest.folder + 256];
+    const size_t size = strlen(guest.name);
+    const struct dirent *entry;
+    struct stat st;
+    DIR *dir = guest.folder[0] == '\0' ? NULL : opendir(guest.folder);
+
+    while (dir != NULL && (entry = readdir(dir)) != NULL) {
+        snprintf(path, sizeof path, "%s/%.255s", guest.folder, entry->d_name);
+        if (strncmp(entry->d_name, guest.name, size) == 0 &&
+            entry->d_name[size] == '.' && lstat(path, &st) == 0 &&
+            S_ISREG(st.st_mode) && !carrier_file(guest.carrier, path)) {
+            printf("motet: cannot send %s\n", path);
+        }
+    }
+    if (dir != NULL) {
+        closedir(dir);
+    }
+}
+
 /* The port must be seen to have taken the last words: so wait for it. */
 static _Noreturn void end(int link)
 {
@@ -226,6 +313,7 @@ static _Noreturn void end(int link)
     }
     printf("motet: site ended, %s %d\n", exited ? "code" : "signal",
            exited ? WEXITSTATUS(guest.status) : WTERMSIG(guest.status));
+    send_left();
     carrier_flush(guest.carrier, LAST_WORDS_MS);
     carrier_send(guest.carrier, LINK_EXIT, number, sizeof number);
     (void)fcntl(link, F_SETFL, 0);

@@ -76,3 +76,19 @@ uint32_t link_u32(const struct link_frame *f, size_t at)
 
     return read_span(&r, at) == NULL ? 0 : read_u32(&r);
 }
+
+uint64_t link_u64(const struct link_frame *f, size_t at)
+{
+    struct reader r = reader_of(f->payload, f->size);
+
+    return read_span(&r, at) == NULL ? 0 : read_u64(&r);
+}
+
+void link_put_u64s(uint8_t to[16], uint64_t first, uint64_t second)
+{
+    struct writer w = writer_of(to, 16);
+
+    write_u64(&w, first);
+    write_u64(&w, second);
+    CHECK(writer_ok(&w));
+}

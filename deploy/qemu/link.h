@@ -37,6 +37,9 @@ enum link_op {
     LINK_DATA,      /* both: one packet */
     LINK_CREDIT,    /* both: u32, bytes written on */
     LINK_CLOSE,     /* both: no more from here; answered with CLOSE */
+    LINK_CLOCK,     /* host: u64, its monotonic clock; the guest answers with
+                     * that and u64, its own */
+    LINK_WALL,      /* host: u64, what the wall clock of the guest is now */
     LINK_OPS,
 };
 
@@ -72,7 +75,11 @@ size_t link_file_pack(const struct link_file *file, uint8_t *to, size_t room);
 MUST_USE bool link_file_parse(const struct link_frame *f,
                               struct link_file *file);
 
-/** A number of 4 bytes at `at` of the payload; 0 when it is not there. */
+/** A number of 4 or 8 bytes at `at` of the payload; 0 when it is not there. */
 uint32_t link_u32(const struct link_frame *f, size_t at);
+uint64_t link_u64(const struct link_frame *f, size_t at);
+
+/** Two numbers as a payload. */
+void link_put_u64s(uint8_t to[16], uint64_t first, uint64_t second);
 
 #endif

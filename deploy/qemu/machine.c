@@ -95,7 +95,12 @@ static bool put_ports(const struct machine *m, struct machine_args *a)
            put(a, "virtserialport,chardev=log,name=" GUEST_PORT_LOG) &&
            put(a, "-chardev") && put(a, "file,id=core,path=%s", m->core) &&
            put(a, "-device") &&
-           put(a, "virtserialport,chardev=core,name=" GUEST_PORT_CORE);
+           put(a, "virtserialport,chardev=core,name=" GUEST_PORT_CORE) &&
+           (m->events == NULL ||
+            (put(a, "-chardev") &&
+             put(a, "file,id=seen,append=on,path=%s", m->events) &&
+             put(a, "-device") &&
+             put(a, "virtserialport,chardev=seen,name=" GUEST_PORT_EVENTS)));
 }
 
 static bool put_network(const struct machine *m, struct machine_args *a)

@@ -11,7 +11,7 @@
 
 #define MACHINE_QEMU "qemu-system-x86_64"
 
-enum { MACHINE_WORDS_MAX = 64, MACHINE_TEXT_MAX = 8192 };
+enum { MACHINE_WORDS_MAX = 80, MACHINE_TEXT_MAX = 8192 };
 
 struct machine {
     const char *name;
@@ -27,6 +27,7 @@ struct machine {
     const char *console; /* files, appended to */
     const char *log;
     const char *core;     /* file, written anew */
+    const char *events;   /* file, appended to; NULL: none */
     const char *incoming; /* a file to go on from; NULL: boot */
     const char *qmp;      /* socket for commands; NULL: none */
     int link_fd;          /* -1: a probe, without the site's ports */

@@ -20,6 +20,7 @@
 
 #include "carrier.h"
 #include "guest.h"
+#include "judged.h"
 #include "machine.h"
 #include "store.h"
 
@@ -44,6 +45,8 @@ static struct runner {
     struct machine machine;
     const char *conf;
     const char *address;
+    const char *folder; /* of a run that is judged */
+    struct judged judged;
     char state[4096];
     char socket[4096];
     char files[3][4096]; /* ca, cert, key */
@@ -133,11 +136,22 @@ static void send_files(const struct runner *r)
     }
 }
 
-static void send_start(const struct runner *r)
+/* Somebody has made its disk full (motet chaos add disk-full). */
+static bool is_full(const struct runner *r)
+{
+    char path[4096 + 32];
+    char to[16] = "";
+
+    snprintf(path, sizeof path, "%s/incarnation.new", r->state);
+    return readlink(path, to, sizeof to - 1) > 0 &&
+           strcmp(to, "/dev/full") == 0;
+}
+
+static void send_start(struct runner *r)
 {
     unsigned char chance[CHANCE_BYTES];
     char hex[2 * CHANCE_BYTES + 1] = "";
-    char text[4 * 4096];
+    char text[5 * 4096];
     struct timespec t;
 
     if (getrandom(chance, sizeof chance, 0) == sizeof chance) {
@@ -151,10 +165,13 @@ static void send_start(const struct runner *r)
                  GUEST_KEY_WALL
                  " = %" PRIu64 "\n" GUEST_KEY_CHANCE " = %s\n" GUEST_KEY_ADDRESS
                  " = %s\n" GUEST_KEY_CONF " = %s\n" GUEST_KEY_STATE
-                 " = %s\n" GUEST_KEY_SOCKET " = %s\n",
-                 (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec, hex,
-                 r->address, r->conf, r->state, r->socket);
-    carrier_send(r->carrier, LINK_START, text, (size_t)n);
+                 " = %s\n" GUEST_KEY_SOCKET " = %s\n" GUEST_KEY_FULL " = %s\n",
+                 (uint64_t)(t.tv_sec * 1000000000 + t.tv_nsec +
+                            judged_wall_ns(&r->judged)),
+                 hex, r->address, r->conf, r->state, r->socket,
+                 is_full(r) ? "yes" : "no");
+    carrier_send(r->carrier, LINK_START, text,
+                 judged_start(&r->judged, text, (size_t)n, sizeof text));
 }
 
 /* ---- programs that attach --------------------------------------------------
@@ -218,7 +235,8 @@ static bool tell_qemu(const struct runner *r, const char *line)
 /* ---- what the guest says ---------------------------------------------------
  */
 
-/* The one file that a guest may write: what the site must remember. */
+/* What a guest may write: what the site must remember, and what it leaves in
+ * the folder of a run. */
 static void keep(const struct runner *r, const struct link_frame *f)
 {
     struct link_file file;
@@ -226,7 +244,10 @@ static void keep(const struct runner *r, const struct link_frame *f)
     char fresh[4096 + 32];
 
     snprintf(path, sizeof path, "%s/incarnation", r->state);
-    if (!link_file_parse(f, &file) || strcmp(file.path, path) != 0) {
+    const bool whole = link_file_parse(f, &file);
+    if (whole && judged_takes(&r->judged, file.path)) {
+        snprintf(path, sizeof path, "%s", file.path);
+    } else if (!whole || strcmp(file.path, path) != 0) {
         note("the guest sent a file that is not its own");
         return;
     }
@@ -269,6 +290,8 @@ static void on_frame(void *ctx, const struct link_frame *f)
         keep(r, f);
     } else if (f->op == LINK_EXIT) {
         on_exit_of_site(r, f);
+    } else if (f->op == LINK_CLOCK) {
+        judged_clock(&r->judged, f);
     }
 }
 
@@ -333,6 +356,7 @@ static bool start_qemu(struct runner *r)
     close(events[1]);
     r->events = events[0];
     r->carrier = carrier_create(link[0], &hooks);
+    r->judged.carrier = r->carrier;
     if (r->machine.incoming != NULL) {
         carrier_call(r->carrier);
         carrier_await_call(r->carrier);
@@ -362,6 +386,7 @@ static void on_events(struct runner *r)
         stop_listening(r);
         carrier_restart(r->carrier);
     }
+    judged_events(&r->judged, text);
 }
 
 /* ---- signals and the loop --------------------------------------------------
@@ -413,7 +438,7 @@ static int open_signals(void)
 
 static void run(struct runner *r, int signals)
 {
-    static struct pollfd fds[CARRIER_FDS + 3];
+    static struct pollfd fds[CARRIER_FDS + 4];
     bool link = true;
 
     for (;;) {
@@ -422,8 +447,15 @@ static void run(struct runner *r, int signals)
         fds[n + 1] = (struct pollfd){.fd = r->events, .events = POLLIN};
         fds[n + 2] =
             (struct pollfd){.fd = link ? r->listener : -1, .events = POLLIN};
-        (void)poll(fds, (nfds_t)n + 3, -1);
+        fds[n + 3] = (struct pollfd){.fd = r->judged.changes, .events = POLLIN};
+        (void)poll(fds, (nfds_t)n + 4, link ? judged_wait_ms(&r->judged) : -1);
         link = link && carrier_work(r->carrier, fds, n);
+        if (link && fds[n + 3].revents != 0) {
+            judged_changed(&r->judged);
+        }
+        if (link) {
+            judged_look(&r->judged);
+        }
         if (fds[n + 1].revents != 0) {
             on_events(r);
         }
@@ -474,6 +506,7 @@ static const struct option words[] = {
     {"core", required_argument, NULL, 'd'},
     {"qmp", required_argument, NULL, 'q'},
     {"incoming", required_argument, NULL, 'w'},
+    {"folder", required_argument, NULL, 'f'},
     {NULL, 0, NULL, 0},
 };
 
@@ -488,7 +521,7 @@ static bool take_word(struct runner *r, int letter, const char *value)
         {'x', &m->accel},     {'k', &m->kernel},     {'r', &m->initrd},
         {'l', &m->net_local}, {'e', &m->net_remote}, {'o', &m->console},
         {'g', &m->log},       {'d', &m->core},       {'q', &m->qmp},
-        {'w', &m->incoming}};
+        {'w', &m->incoming},  {'f', &r->folder}};
 
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         if (texts[i].letter == letter) {
@@ -540,6 +573,11 @@ int main(int argc, char **argv)
     }
     (void)signal(SIGPIPE, SIG_IGN);
     int signals = open_signals();
+    if (!judged_open(&r->judged, r->folder, r->machine.name)) {
+        note("cannot keep what is seen in %s: %s", r->folder, strerror(errno));
+        return EXIT_FAILED;
+    }
+    r->machine.events = r->folder == NULL ? NULL : r->judged.events;
     if (!read_conf(r) || !start_qemu(r)) {
         return EXIT_FAILED;
     }

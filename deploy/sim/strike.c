@@ -11,7 +11,7 @@ static void hurt_state(struct node *n, enum chaos_kind kind)
     const struct world *w = n->world;
     const int64_t wall =
         WALL_START_S + (int64_t)(w->now_ns / SECOND) + n->wall_s;
-    if (kind != CHAOS_KILL && kind != CHAOS_RESTART &&
+    if ((kind == CHAOS_LOSE_STATE || kind == CHAOS_ROLL_BACK) &&
         wall > (int64_t)n->stored) {
         n->stored = kind == CHAOS_LOSE_STATE ? 0 : n->stored_before;
     }
@@ -58,6 +58,7 @@ void faults_strike(struct node *n, const struct chaos_fault *f)
     struct world *w = n->world;
     switch ((int)f->kind) { /* those it is about */
     case CHAOS_KILL:
+    case CHAOS_RESET:
     case CHAOS_RESTART:
     case CHAOS_LOSE_STATE:
     case CHAOS_ROLL_BACK:

@@ -18,6 +18,7 @@
  *   simnet.c    connections between them
  *   simdial.c   how those begin
  *   simudp.c    datagrams of paths beside them
+ *   tuning.c    what sites are like
  *   faults.c    what breaks, when, and how it ends
  *   strike.c    what that does to a site
  *   workload.c  the actors on the sites, as a whole (work.h)
@@ -332,6 +333,12 @@ void udp_fini(struct world *w);
 struct path_addr udp_addr_of(const struct node *n, uint16_t port);
 /** What the two ends of a connection have in common. */
 void udp_secret(uint64_t wire, uint8_t secret[PATH_SECRET_BYTES]);
+
+/* ---- tuning.c --------------------------------------------------------------
+ */
+
+/** Draws what the sites are like. */
+void tuning_draw(struct world *w);
 
 /* ---- faults.c --------------------------------------------------------------
  */

@@ -215,6 +215,9 @@ static void through(struct port *from, struct port *to, const uint8_t *bytes,
     const uint64_t now_ns = net_now();
     struct fate_verdict v;
 
+    if (l->fate.params.reset) {
+        bytes = reset_frame(bytes, size);
+    }
     if (is_aside(bytes)) {
         fate_packet_aside(&l->fate, now_ns, size, &v);
     } else {

@@ -15,6 +15,7 @@
 
 /* The inside of motet-switch.
  *
+ *   reset.c      frames that end their connection
  *   bridge.c     frames: from a port, through links, to ports; addresses
  * learned port.c       what the kinds of ports have in common; guests' sockets
  *   tap.c        TAP devices and network namespaces
@@ -169,6 +170,14 @@ void bridge_init(struct net *n);
 void bridge_fini(struct net *n);
 /** A frame came from a port. */
 void bridge_frame(struct port *from, const uint8_t *bytes, size_t size);
+
+/* ---- reset.c ---------------------------------------------------------------
+ */
+
+/** A frame; if it is a segment of TCP, as the end of its connection: a copy,
+ * until the next call. */
+const uint8_t *reset_frame(const uint8_t *bytes, size_t size);
+
 void bridge_due(struct frame *f);
 /** A port can be written again. */
 void bridge_writable(struct port *p);

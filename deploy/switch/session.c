@@ -8,7 +8,7 @@
  * link is not read from: its pieces wait, as on a wire that was pulled, and go
  * on when it is whole again. A connection that came while the link was cut
  * waits for its other end. What a blackhole took is missing: such a connection
- * is reset when the blackhole is gone. */
+ * is reset when the blackhole is gone. A link that resets ends them all. */
 
 enum {
     SESSIONS_MAX = 4096,
@@ -161,6 +161,10 @@ static void add_piece(struct half *h, enum what what, const char *bytes,
 {
     struct session *s = h->session;
 
+    if (link_of(h)->params.reset) {
+        session_end(s, true);
+        return;
+    }
     if (link_of(h)->params.blackhole) {
         h->spoiled = true;
         return;
@@ -438,7 +442,8 @@ void relay_relinked(struct net *n)
         dial(s);
         for (unsigned i = 0; i < 2 && s->state != CLOSING; i++) {
             struct half *h = &s->half[i];
-            if (h->spoiled && !link_of(h)->params.blackhole) {
+            if ((h->spoiled && !link_of(h)->params.blackhole) ||
+                link_of(h)->params.reset) {
                 session_end(s, true);
                 break;
             }

@@ -94,6 +94,28 @@ static bool configure(struct told *t, char *why)
     return config_check(&t->config, why);
 }
 
+/* The name of an actor of an object: that of its table; of one that is there
+ * already, with a number: "load", "load-2". */
+static const char *name_of(const struct motet_supervisor *table)
+{
+    static const struct motet_supervisor *tables[CONFIG_LIST_MAX];
+    static char names[CONFIG_LIST_MAX][MOTET_NAME_MAX + 1];
+    static size_t count;
+    unsigned number = 1;
+
+    CHECK(count < CONFIG_LIST_MAX);
+    for (size_t i = 0; i < count; i++) {
+        number += tables[i] == table;
+    }
+    tables[count] = table;
+    char *name = names[count++];
+    if (number == 1) {
+        return table->name;
+    }
+    snprintf(name, sizeof names[0], "%.50s-%u", table->name, number);
+    return name;
+}
+
 /* "FILE.so" or "FILE.so:arguments": an actor of the user's. */
 static bool add_plugin(struct host *h, const char *text, char *why)
 {
@@ -101,7 +123,7 @@ static bool add_plugin(struct host *h, const char *text, char *why)
 
     _Static_assert((int)PLUGIN_WHY_MAX <= (int)CONFIG_WHY_MAX, "a reason fits");
     return plugin_open(&p, text, why) &&
-           host_actor(h, p.table, p.table->name, p.args, why);
+           host_actor(h, p.table, name_of(p.table), p.args, why);
 }
 
 /* "kind" or "kind:arguments", as in the configuration. */

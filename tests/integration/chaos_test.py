@@ -8,10 +8,15 @@ import pathlib
 import re
 import shutil
 import signal
+import subprocess
 import time
+import unittest
 
 import lab
 
+SOURCES = pathlib.Path(__file__).resolve().parents[2]
+SCENARIOS = SOURCES / "deploy/chaos/scenarios"
+FAULTS_MD = SOURCES / "docs/FAULTS.md"
 VERDICT = re.compile(r"^verdict  (.*)$", re.M)
 
 SHORT = """
@@ -29,6 +34,9 @@ faults:
   - {at: 4500ms, fault: lose-state, site: site3, for: 100ms}
 holds: {calls: 20}
 """
+
+
+NOBODY = 65534
 
 
 def processes(folder):
@@ -64,6 +72,29 @@ class Scenarios(lab.LabTest):
         host = [i["name"] for i in items if "host" in i["on"].split()]
         self.assertGreaterEqual(len(host), 10)
         self.assertTrue(all("sim" in i["on"].split() for i in items))
+
+    def faults(self):
+        return {i["name"]: i for i in
+                self.ok("chaos", "faults", "--json").json()["items"]}
+
+    def test_each_fault_is_in_the_library(self):
+        text = "".join(p.read_text() for p in SCENARIOS.glob("*.yml"))
+        missing = [name for name in self.faults()
+                   if not re.search(rf"fault: {name}\b", text)]
+        self.assertEqual(missing, [])
+
+    def test_the_table_of_the_manual_is_true(self):
+        rows = re.findall(r"^\| `([a-z-]+)` \| (\w+) \| (\w+) \| (\w+) \| "
+                          r"(\w+) \| (\w+) \|", FAULTS_MD.read_text(), re.M)
+        self.assertEqual([r[0] for r in rows], list(self.faults()))
+        root = {"root": "yes" if os.geteuid() == 0 else "no"}
+        for name, of, *said in rows:
+            fault = self.faults()[name]
+            self.assertEqual(of, fault["of"], name)
+            on = dict(zip(("sim", "host", "netns", "qemu"),
+                          (root.get(s, s) for s in said)))
+            self.assertEqual({g: "yes" if g in fault["on"].split() else "no"
+                              for g in on}, on, name)
 
     def test_a_run_in_the_simulator(self):
         first = self.ok("chaos", "run", "kill-one", "--seed", "3")
@@ -208,11 +239,52 @@ class Scenarios(lab.LabTest):
                    "--nemesis", "kil")
         self.fails(2, "chaos run clock-jump: clock cannot be done on host: "
                    "all processes have one wall clock", "chaos", "run",
-                   "clock-jump", "--on", "host")
+                   "clock-jump", "--on", "host",
+                   hints=["where it can be done: --on sim, --on qemu"])
+        late = self.write("name: x\nfor: 9s\nfaults:\n- {at: 10s, fault: kill, "
+                          "site: site1}\n", "late.yml")
+        self.fails(2, f"chaos run {late}: {late} line 4: at: the run ends at 9s"
+                   '; begin the fault earlier, or make "for" of the scenario '
+                   "longer", "chaos", "run", late)
         self.fails(2, "chaos run kill-one: --for: a fault begins at 3 s",
                    "chaos", "run", "kill-one", "--for", "2s")
         self.assertEqual(
             self.lab.motet("chaos", "check", "/nowhere").code, 3)
+
+
+    def test_a_ground_that_is_not_there(self):
+        """What is missing is told at once, and what to do."""
+        result = self.lab.motet("chaos", "run", "calm", "--on", "qemu",
+                                env={"PATH": "/nowhere"})
+        self.assertEqual(result.code, 1, result)
+        self.assertEqual(result.err.splitlines(), [
+            "motet: chaos run calm: no qemu-system-x86_64: QEMU is not "
+            "installed", "  apt-get install qemu-system-x86",
+            "  or without machines: --on host"])
+        self.assertFalse(self.lab.state("chaos").exists(), "no run has begun")
+
+    @unittest.skipIf(os.geteuid() != 0, "needs root to be somebody else")
+    def test_without_root(self):
+        home = pathlib.Path(self.lab.folder, "n")
+        home.mkdir()
+        os.chmod(self.lab.folder, 0o711)
+        os.chown(home, NOBODY, NOBODY)
+        env = {**self.lab.env, "HOME": str(home),
+               "MOTET_RUNTIME_DIR": f"{home}/r", "XDG_STATE_HOME": f"{home}/s",
+               "XDG_DATA_HOME": f"{home}/d"}
+        for ground, scenario, code, line in (
+                ("netns", "calm", 77, "network namespaces need root"),
+                ("qemu", "strangers", 2, "stranger cannot be done on qemu: as "
+                 "root only: ")):
+            done = subprocess.run(
+                [lab.MOTET, "chaos", "run", scenario, "--on", ground], env=env,
+                stdin=subprocess.DEVNULL, capture_output=True, timeout=30,
+                check=False, user=NOBODY, group=NOBODY, extra_groups=[],
+                text=True)
+            self.assertEqual(done.returncode, code, done.stderr)
+            self.assertIn(f"motet: chaos run {scenario}: {line}",
+                          done.stderr.splitlines()[0])
+            self.assertGreater(len(done.stderr.splitlines()), 1, "and a hint")
 
 
 class ByHand(lab.LabTest):

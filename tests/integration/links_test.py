@@ -85,6 +85,17 @@ class Links:
         self.assertGreaterEqual(took["site1", "site2"], 40e6)
         self.assertLess(took["site1", "site3"], 30e6)
 
+    def test_what_passed_is_counted(self):
+        before = self.sent()
+        self.assertEqual(self.call("site1", "echo.site2", "5s").out, "x")
+        after = self.sent()
+        self.assertEqual(len(after), 6, after)
+        self.assertGreater(after["site1", "site2"], before["site1", "site2"])
+
+    def sent(self):
+        return {(i["from"], i["to"]): i["tx_packets"] for i in
+                self.ok("link", "stats", "--json").json()["items"]}
+
     def test_names(self):
         self.ok("link", "cut", "site1", "site2")
         self.ok("link", "cut", "site1", "site3")

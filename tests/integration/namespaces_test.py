@@ -71,6 +71,37 @@ class Namespaces(unittest.TestCase):
         for s in (server, client, there):
             s.close()
 
+    def pair(self):
+        """A connection from a to b."""
+        server = net.socket_in(self.netns["b"], socket.SOCK_STREAM)
+        client = net.socket_in(self.netns["a"], socket.SOCK_STREAM)
+        self.addCleanup(server.close)
+        self.addCleanup(client.close)
+        server.bind(("10.77.0.2", 81))
+        server.listen()
+        client.settimeout(5)
+        client.connect(("10.77.0.2", 81))
+        there, _ = server.accept()
+        self.addCleanup(there.close)
+        there.settimeout(5)
+        return client, there
+
+    def test_connections_break_at_both_ends(self):
+        client, there = self.pair()
+        client.sendall(b"before")
+        self.assertEqual(there.recv(100), b"before")
+        self.switch.ok("fault f a -> b reset")
+        client.sendall(b"never seen")
+        with self.assertRaises(ConnectionResetError):
+            there.recv(100)
+        self.switch.ok("heal")
+        with self.assertRaises((ConnectionResetError, BrokenPipeError)):
+            for _ in range(100):
+                client.sendall(b"more")
+                time.sleep(0.02)
+        self.say(b"not of a connection")
+        self.assertEqual(self.hear(), b"not of a connection")
+
     def test_a_guest_and_a_namespace_meet(self):
         guest = self.switch.guest("g", 9)
         self.addCleanup(guest.close)

@@ -55,11 +55,25 @@ class Guests(lab.LabTest):
             raise AssertionError(f"{result}\n{consoles}")
         cls.first = result
 
+    @staticmethod
+    def wait(condition, what):
+        """What a guest does takes as long as others leave it time."""
+        return lab.wait_until(condition, BOOT, what)
+
+    def call(self, name, text, site):
+        """What has just come back may not be known everywhere yet."""
+        return self.ok("call", name, text, "-s", site, "--wait", "--deadline",
+                       "60s", timeout=BOOT)
+
     def run_folder(self):
         return pathlib.Path(self.lab.folder, "r/lab")
 
     def pid(self, site):
         return int((self.run_folder() / f"{site}.pid").read_text().split()[0])
+
+    def runs_anew(self, site, before):
+        return ((self.run_folder() / f"{site}.pid").exists() and
+                self.pid(site) != before)
 
     def all_alive(self):
         return list(self.lab.states().values()) == ["alive"] * 3
@@ -83,8 +97,8 @@ class Guests(lab.LabTest):
     def test_2_programs_of_the_host_serve_and_are_told_apart(self):
         server = self.lab.start("receive", "greet", "-s", "site1", "--exec",
                                 "tr a-z A-Z")
-        lab.wait_until(lambda: self.lab.motet(
-            "call", "greet", "hi", "-s", "site3").out == "HI", what="an answer")
+        self.wait(lambda: self.lab.motet(
+            "call", "greet", "hi", "-s", "site3").out == "HI", "an answer")
         # A program that does not read holds up no other.
         idle = self.lab.start("receive", "idle", "-s", "site3")
         self.ok("send", "idle", "x", "-s", "site3", "--wait")
@@ -95,43 +109,81 @@ class Guests(lab.LabTest):
             os.kill(child.pid, signal.SIGCONT)
             child.send_signal(signal.SIGINT)
             self.lab.finish(child)
-        lab.wait_until(lambda: self.lab.motet(
+        self.wait(lambda: self.lab.motet(
             "call", "greet", "hi", "-s", "site3").code == 3,
-            what="the end of its port")
+            "the end of its port")
 
     def test_3_pause_and_resume(self):
         self.ok("site", "pause", "site2")
-        took = lab.wait_until(
+        took = self.wait(
             lambda: self.lab.states(MOTET_SITE="site1").get("site2") == "dead",
-            what="the death of a paused site")
+            "the death of a paused site")
         self.assertGreater(took, 0.5)
         self.assertIn("paused", self.ok("status", "-v", "-s", "site1").out)
         self.assertRegex(self.ok("site", "resume", "site2").err,
                          r"^site2 goes on")
-        lab.wait_until(self.all_alive, what="three alive")
+        self.wait(self.all_alive, "three alive")
+
+    def test_3_a_port_moves_with_what_it_knows(self):
+        for i in range(3):
+            self.ok("call", "counter", "inc", "-s", "site2")
+        self.assertRegex(self.ok("port", "migrate", "counter", "site3").out,
+                         r"counter: site1 -> site3")
+        self.assertEqual(self.ok("call", "counter", "get", "-s", "site2").out,
+                         "3")
+        self.ok("port", "migrate", "counter", "site1")
+
+    def test_3_links(self):
+        self.ok("link", "cut", "site1", "site2", "--for", "60s")
+        self.wait(lambda: self.lab.motet(
+            "call", "echo.site2", "x", "-s", "site1", "--deadline",
+            "300ms").code in (4, 5), "the cut")
+        self.ok("link", "heal")
+        self.assertEqual(self.call("echo.site2", "x", "site1").out, "x")
+        self.wait(lambda: len(self.ok("link", "stats", "--json").json()
+                              ["items"]) == 6, "links both ways")
+        self.assertRegex(self.ok("link", "stats", "site1", "site2").out,
+                         "^site1 -> site2")
+        self.wait(self.all_alive, "three alive")
+
+    def faults(self):
+        return [i["name"] for i in
+                self.ok("chaos", "active", "--json").json()["items"]]
+
+    def test_3_faults_by_hand(self):
+        """One ends by itself: the machine is started again."""
+        before = self.pid("site3")
+        self.ok("chaos", "add", "pause", "site2", "--for", "300s")
+        self.ok("chaos", "add", "kill", "site3", "--for", "1s")
+        self.assertIn("pause-1", self.faults())
+        self.wait(lambda: len(qemus(self.lab.folder)) == 2, "a death")
+        self.ok("chaos", "clear", "pause-1", timeout=BOOT)
+        self.wait(lambda: self.runs_anew("site3", before), "another process")
+        self.wait(self.all_alive, "three alive")
+        self.wait(lambda: self.faults() == [], "no fault")
 
     def test_4_a_crash_leaves_a_core_and_its_signal(self):
         pid = self.pid("site3")
         os.kill(pid, signal.SIGABRT)
-        lab.wait_until(lambda: len(qemus(self.lab.folder)) == 2,
-                       what="the end of the machine")
+        self.wait(lambda: len(qemus(self.lab.folder)) == 2,
+                  "the end of the machine")
         core = self.lab.state() / "site3.core"
         self.assertEqual(core.read_bytes()[:4], b"\x7fELF")
         self.assertIn(f"the site ended by signal 6, core in {core}",
                       self.lab.log("site3"))
         self.ok("site", "restart", "site3", timeout=BOOT)
-        self.assertTrue(self.all_alive())
-        self.assertEqual(self.ok("call", "echo.site3", "again").out, "again")
+        self.wait(self.all_alive, "three alive")
+        self.assertEqual(self.call("echo.site3", "again", "site1").out, "again")
 
     def test_5_kill_and_restart(self):
         before = (self.lab.state() / "site2/incarnation").read_text()
         self.assertRegex(self.ok("site", "kill", "site2").err,
                          r"^site2 killed \(pid \d+, signal 9\)")
-        lab.wait_until(lambda: len(qemus(self.lab.folder)) == 2,
-                       what="the end of the machine")
-        lab.wait_until(
+        self.wait(lambda: len(qemus(self.lab.folder)) == 2,
+                  "the end of the machine")
+        self.wait(
             lambda: self.lab.states(MOTET_SITE="site1").get("site2") == "dead",
-            what="its death")
+            "its death")
         result = self.ok("site", "restart", "site2", timeout=BOOT)
         self.assertRegex(result.err.splitlines()[-1],
                          r"^site2 is up \(pid \d+, 10\.77\.0\.2:7117\): 3 of 3")
@@ -141,11 +193,10 @@ class Guests(lab.LabTest):
     def test_6_reset(self):
         self.assertRegex(self.ok("site", "reset", "site1").err,
                          r"^site1 was reset")
-        lab.wait_until(lambda: self.lab.states(MOTET_SITE="site2").get("site1")
-                       != "alive", what="the reset")
-        lab.wait_until(self.all_alive, BOOT, "its return")
-        self.assertEqual(self.ok("call", "echo.site1", "back", "-s",
-                                 "site3").out, "back")
+        self.wait(lambda: self.lab.states(MOTET_SITE="site2").get("site1")
+                  != "alive", "the reset")
+        self.wait(self.all_alive, "its return")
+        self.assertEqual(self.call("echo.site1", "back", "site3").out, "back")
 
     def incarnation(self, site):
         items = self.ok("status", "--json").json()["items"]
@@ -158,15 +209,14 @@ class Guests(lab.LabTest):
         self.assertEqual(self.ok("call", "echo.site2", "on", "-s",
                                  "site2").out, "on")
         self.ok("site", "kill", "site2")
-        lab.wait_until(
+        self.wait(
             lambda: self.lab.states(MOTET_SITE="site1").get("site2") == "dead",
-            what="its death")
+            "its death")
         self.assertRegex(
             self.ok("site", "restore", "site2", timeout=BOOT).err,
             r"site2 goes on from \S+ \(pid \d+\): 3 of 3 alive")
         self.assertGreater(self.incarnation("site2"), before)
-        self.assertEqual(self.ok("call", "echo.site2", "back", "-s",
-                                 "site2").out, "back")
+        self.assertEqual(self.call("echo.site2", "back", "site2").out, "back")
         self.assertIn("born again", self.lab.log("site2"))
         self.fails(3, "site restore site2: no snapshot /no/file", "site", "restore",
                    "site2", "/no/file",
@@ -189,23 +239,23 @@ class Guests(lab.LabTest):
         for number in (signal.SIGKILL, signal.SIGINT):
             with self.subTest(number):
                 child = self.lab.start("up", "-c", "lab")
-                lab.wait_until(lambda: len(qemus(self.lab.folder)) >= 2,
-                               what="two machines")
+                self.wait(lambda: len(qemus(self.lab.folder)) >= 2,
+                          "two machines")
                 child.send_signal(number)
                 self.lab.finish(child)
                 self.ok("down")
-                lab.wait_until(lambda: not qemus(self.lab.folder), 5,
-                               "the end of all machines")
+                self.wait(lambda: not qemus(self.lab.folder),
+                          "the end of all machines")
                 self.assertEqual(list(self.run_folder().iterdir()), [])
 
     def test_9_an_orphan_machine_ends(self):
         child = self.lab.start("up", "-c", "lab")
-        lab.wait_until(lambda: len(qemus(self.lab.folder)) == 3,
-                       what="three machines")
+        self.wait(lambda: len(qemus(self.lab.folder)) == 3,
+                  "three machines")
         for site in ("site1", "site2", "site3"):
             os.kill(self.pid(site), signal.SIGKILL)
-        lab.wait_until(lambda: not qemus(self.lab.folder), 5,
-                       "the end of all machines")
+        self.wait(lambda: not qemus(self.lab.folder),
+                  "the end of all machines")
         result = self.lab.finish(child)
         self.assertEqual(result.code, 1, result)
         self.assertRegex(result.err, r"site site\d ended before it had joined")

@@ -137,6 +137,18 @@ class Streams(RelayTest):
                 raise ConnectionError
         self.assertEqual(self.ask(idle, b"well"), b"well")
 
+    def test_a_reset_breaks_those_of_its_link(self):
+        s = self.dial()
+        self.ask(s, b"before")
+        self.switch.ok("fault f a -> b for=50ms reset")
+        s.settimeout(5)
+        with self.assertRaises(ConnectionError):
+            if s.recv(1) == b"":
+                raise ConnectionError
+        lab.wait_until(lambda: not self.switch.ok("faults")["items"], 5,
+                       "its end")
+        self.assertEqual(self.ask(self.dial(), b"anew"), b"anew")
+
     def test_loss_is_delay(self):
         s = self.dial()
         self.switch.ok("set * * loss=20%")

@@ -53,7 +53,7 @@ Test(fate_text, reads_every_word)
                   "  delay=20ms jitter=1.5ms,tail=250us loss=1% burst=0.5% "
                   "burst-length=12 burst-loss=90% duplicate=2% reorder=3% "
                   "reorder-by=7ms corrupt=0.0001% rate=10mbit queue=64KiB cut "
-                  "blackhole=yes clog ",
+                  "blackhole=yes clog reset ",
                   why));
     const struct fate_params *p = &c.value;
     cr_expect_eq(p->delay_ns, 20 * MS);
@@ -69,8 +69,8 @@ Test(fate_text, reads_every_word)
     cr_expect_eq(p->corrupt, 1);
     cr_expect_eq(p->rate, 1250000);
     cr_expect_eq(p->queue, 65536);
-    cr_expect(p->cut && p->blackhole && p->clog);
-    cr_expect_eq(c.named, 0xffff, "there are 16 words");
+    cr_expect(p->cut && p->blackhole && p->clog && p->reset);
+    cr_expect_eq(c.named, 0x1ffff, "there are 17 words");
 }
 
 Test(fate_text, writes_what_a_person_would)
@@ -106,7 +106,8 @@ static bool same(const struct fate_params *p, const struct fate_params *q)
            p->reorder == q->reorder && p->reorder_by_ns == q->reorder_by_ns &&
            p->corrupt == q->corrupt && p->rate == q->rate &&
            p->queue == q->queue && p->cut == q->cut &&
-           p->blackhole == q->blackhole && p->clog == q->clog;
+           p->blackhole == q->blackhole && p->clog == q->clog &&
+           p->reset == q->reset;
 }
 
 Test(fate_text, what_is_written_is_read_back)
@@ -133,6 +134,7 @@ Test(fate_text, what_is_written_is_read_back)
             .cut = prng_below(&r, 2) == 0,
             .blackhole = prng_below(&r, 2) == 0,
             .clog = prng_below(&r, 2) == 0,
+            .reset = prng_below(&r, 2) == 0,
         };
         const struct fate_change c = fate_change_of(&p);
         struct fate_change back = {0};
@@ -155,5 +157,5 @@ Test(fate_text, the_list_of_words_has_help)
     for (const char *name; (name = fate_word(n, &value, &help)) != NULL; n++) {
         cr_expect(strlen(name) > 0 && strlen(help) > 0);
     }
-    cr_expect_eq(n, 16);
+    cr_expect_eq(n, 17);
 }

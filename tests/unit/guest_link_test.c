@@ -128,3 +128,15 @@ Test(guest_link, numbers_that_are_not_there_are_zero)
     cr_assert_eq(link_u32(&f, 4), 0);
     cr_assert_eq(link_u32(&f, 100), 0);
 }
+
+Test(guest_link, two_clocks_come_back)
+{
+    uint8_t payload[16];
+    link_put_u64s(payload, 0x1122334455667788, UINT64_MAX);
+    const struct link_frame f = {
+        .op = LINK_CLOCK, .payload = payload, .size = sizeof payload};
+
+    cr_assert_eq(link_u64(&f, 0), 0x1122334455667788);
+    cr_assert_eq(link_u64(&f, 8), UINT64_MAX);
+    cr_assert_eq(link_u64(&f, 9), 0, "it is cut off");
+}
