@@ -1,5 +1,3 @@
-#include "host.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +5,7 @@
 
 #include "attach.h"
 #include "dump.h"
+#include "host_inside.h"
 #include "life.h"
 #include "log.h"
 #include "netmgr/uv/cipher.h"
@@ -19,52 +18,9 @@
 #include "state.h"
 
 enum {
-    ACTORS_MAX = 32,
-    STALL_MS = 250,     /* a turn later than this is told to membership */
-    LEAVE_MS = 1000,    /* time for what was written when leaving */
-    STATUS_MS = 1000,   /* between looks at READY and STATUS */
-    DIAL_BITS = 48,     /* of a dial's number; above it, which life dialed */
-    WORK_BYTES = 12288, /* read, then answered before more is read: so the two
-                         * ends of a stream work at the same time */
-};
-
-struct host_spawn {
-    const struct motet_supervisor *table;
-    const char *name;
-    const char *args;
-};
-
-struct host {
-    const struct config *cfg;
-    uv_loop_t loop;
-    uv_prepare_t turn;
-    uv_idle_t busy; /* active while there is work left: no sleep then */
-    uv_timer_t timer;
-    uv_timer_t status;
-    uv_timer_t leaving;
-    uv_async_t stop;
-    struct state state;
-    struct log log;
-    struct transport *transport;
-    struct attach *attach;
-    struct site *site;
-    struct trace_record *ring;
-    struct path_aead *aead;
-    uint64_t site_id;
-    uint64_t due_ns;   /* of what is next */
-    uint64_t armed_ns; /* of the timer; 0 = it is not */
-    uint64_t watchdog_at_ms;
-    uint32_t least; /* incarnation to be reborn with */
-    uint32_t lives; /* from 1 */
-    size_t fed;     /* bytes read since the site last worked */
-    uint32_t stops;
-    bool rebirth;
-    bool ready;
-    bool closing;
-    enum host_end end;
-    char why[CONFIG_WHY_MAX];
-    struct host_spawn spawns[ACTORS_MAX];
-    uint32_t spawn_count;
+    STALL_MS = 250,   /* a turn later than this is told to membership */
+    LEAVE_MS = 1000,  /* time for what was written when leaving */
+    STATUS_MS = 1000, /* between looks at READY and STATUS */
 };
 
 static void end_with(struct host *h, enum host_end end, const char *why)
@@ -92,18 +48,6 @@ static void on_refused(struct host *h, const struct site_log *l)
     end_with(h, HOST_REFUSED, text);
 }
 
-/* A site reborn numbers its dials anew: what the life before it had asked for
- * must not be taken for its own. */
-static uint64_t dial_mark(const struct host *h)
-{
-    return (uint64_t)(h->lives & 0xffff) << DIAL_BITS;
-}
-
-static bool dial_is_ours(const struct host *h, uint64_t dial)
-{
-    return dial >> DIAL_BITS == dial_mark(h) >> DIAL_BITS;
-}
-
 static void take_datagrams(struct host *h)
 {
     char why[CONFIG_WHY_MAX];
@@ -117,7 +61,8 @@ static void on_effect(struct host *h, const struct site_effect *e)
 {
     switch (e->kind) {
     case SITE_DIAL:
-        transport_dial(h->transport, e->dial | dial_mark(h), e->peer, e->addr);
+        transport_dial(h->transport, e->dial | host_dial_mark(h), e->peer,
+                       e->addr);
         break;
     case SITE_WRITE:
         transport_write(h->transport, e->conn, e->bytes, e->size);
@@ -159,7 +104,7 @@ static void drain(struct host *h)
     }
 }
 
-static void feed(struct host *h, struct site_in *in)
+void host_feed(struct host *h, struct site_in *in)
 {
     in->now_ns = uv_hrtime();
     if (h->site != NULL) {
@@ -288,15 +233,15 @@ static void look_for_stall(struct host *h, uint64_t now_ns)
 
     if (h->due_ns != DEADLINE_NEVER && h->due_ns != 0 &&
         now_ns > h->due_ns + stall_ns) {
-        feed(h, &(struct site_in){.kind = SITE_IN_STALL,
-                                  .late_ns = now_ns - h->due_ns});
+        host_feed(h, &(struct site_in){.kind = SITE_IN_STALL,
+                                       .late_ns = now_ns - h->due_ns});
     }
 }
 
-static void work(struct host *h)
+void host_work(struct host *h)
 {
     h->fed = 0;
-    feed(h, &(struct site_in){.kind = SITE_IN_TICK});
+    host_feed(h, &(struct site_in){.kind = SITE_IN_TICK});
     drain(h);
     attach_flush(h->attach);
     transport_flush(h->transport);
@@ -311,100 +256,13 @@ static void on_turn(uv_prepare_t *p)
         return;
     }
     look_for_stall(h, uv_hrtime());
-    work(h);
+    host_work(h);
     if (h->rebirth && h->stops == 0) {
         be_reborn(h);
     }
     if (h->site != NULL) {
         arm(h, uv_hrtime());
     }
-}
-
-/* ---- the transport ---------------------------------------------------------
- */
-
-static void on_up(void *ctx, uint64_t conn, uint64_t peer, uint64_t dial,
-                  const char *addr)
-{
-    struct host *h = ctx;
-
-    if (h->site == NULL || (dial != 0 && !dial_is_ours(h, dial))) {
-        transport_close_conn(h->transport, conn);
-        return;
-    }
-    uint8_t secret[PATH_SECRET_BYTES];
-    struct path_addr udp;
-    const bool known = transport_secret(h->transport, conn, secret);
-    const bool has_udp = transport_udp_addr(h->transport, conn, &udp);
-    feed(h, &(struct site_in){.kind = SITE_IN_CONN_UP,
-                              .conn = conn,
-                              .peer = peer,
-                              .dial = dial & (((uint64_t)1 << DIAL_BITS) - 1),
-                              .secret = known ? secret : NULL,
-                              .udp = has_udp ? &udp : NULL,
-                              .addr = addr});
-    explicit_bzero(secret, sizeof secret);
-}
-
-static void on_bytes(void *ctx, uint64_t conn, const uint8_t *data, size_t size)
-{
-    struct host *h = ctx;
-
-    feed(h,
-         &(struct site_in){
-             .kind = SITE_IN_BYTES, .conn = conn, .bytes = data, .size = size});
-    h->fed += size;
-    if (h->fed >= WORK_BYTES && h->site != NULL && h->end == HOST_RUNNING) {
-        work(h);
-    }
-}
-
-static void on_datagram(void *ctx, const struct path_addr *from,
-                        const uint8_t *data, size_t size)
-{
-    struct host *h = ctx;
-
-    feed(h, &(struct site_in){.kind = SITE_IN_DATAGRAM,
-                              .from = from,
-                              .bytes = data,
-                              .size = size});
-    h->fed += size;
-    if (h->fed >= WORK_BYTES && h->site != NULL && h->end == HOST_RUNNING) {
-        work(h);
-    }
-}
-
-static void on_drained(void *ctx, uint64_t conn, size_t size)
-{
-    feed(ctx, &(struct site_in){
-                  .kind = SITE_IN_DRAINED, .conn = conn, .size = size});
-}
-
-static void on_down(void *ctx, uint64_t conn)
-{
-    feed(ctx, &(struct site_in){.kind = SITE_IN_CONN_DOWN, .conn = conn});
-}
-
-static void on_dial_failed(void *ctx, uint64_t dial, const char *why)
-{
-    struct host *h = ctx;
-
-    if (!h->ready) {
-        log_line(&h->log, LOG_NOTE, "cannot connect: %s", why);
-    }
-    if (dial_is_ours(h, dial)) {
-        dial &= ((uint64_t)1 << DIAL_BITS) - 1;
-        feed(h, &(struct site_in){.kind = SITE_IN_DIAL_FAILED, .dial = dial});
-    }
-}
-
-static void on_turned_away(void *ctx, const char *addr, const char *why,
-                           uint32_t suppressed)
-{
-    struct host *h = ctx;
-
-    log_line(&h->log, LOG_WARN, "turned away %s: %s (%u more like it)", addr,
-             why, suppressed);
 }
 
 /* ---- the attachment --------------------------------------------------------
@@ -487,7 +345,7 @@ static void on_stop(uv_async_t *a)
     }
     log_line(&h->log, LOG_NOTE, "leaving");
     dump_all(h);
-    feed(h, &(struct site_in){.kind = SITE_IN_LEAVE});
+    host_feed(h, &(struct site_in){.kind = SITE_IN_LEAVE});
     drain(h);
     transport_flush(h->transport);
     uv_timer_start(&h->leaving, on_left, LEAVE_MS / 10, 0);
@@ -531,40 +389,6 @@ static void open_handles(struct host *h)
     uv_timer_start(&h->status, on_status, 10, STATUS_MS / 20);
 }
 
-static bool open_transport(struct host *h, char *why)
-{
-    const struct transport_config t = {
-        .loop = &h->loop,
-        .listen = h->cfg->listen,
-        .cluster = h->cfg->cluster,
-        .insecure = h->cfg->insecure,
-        .datagrams = config_datagrams(h->cfg),
-        .ca_file = h->cfg->ca,
-        .cert_file = h->cfg->cert,
-        .key_file = h->cfg->key,
-        .detour = h->cfg->detour,
-        .events = {.up = on_up,
-                   .bytes = on_bytes,
-                   .drained = on_drained,
-                   .down = on_down,
-                   .dial_failed = on_dial_failed,
-                   .refused = on_turned_away,
-                   .datagram = on_datagram},
-        .ctx = h,
-    };
-
-    h->transport = transport_open(&t, why, CONFIG_WHY_MAX);
-    if (h->transport == NULL) {
-        return false;
-    }
-    h->site_id = transport_site(h->transport);
-    if (h->site_id == 0) { /* insecure: a name is all the identity there is */
-        static const uint64_t key[2] = {0x6d6f746574, 0x696e736563};
-        h->site_id = hash_bytes(key, h->cfg->name, strlen(h->cfg->name)) | 1;
-    }
-    return true;
-}
-
 static bool open_attach(struct host *h, char *why)
 {
     const struct attach_hooks hooks = {
@@ -592,7 +416,8 @@ struct host *host_open(const struct config *cfg, char *why)
     open_handles(h);
     h->aead = cipher_new(cfg->insecure);
     h->ring = calloc(TRACE_RING, sizeof *h->ring);
-    if (h->ring == NULL || !open_transport(h, why) || !open_attach(h, why)) {
+    if (h->ring == NULL || !host_open_transport(h, why) ||
+        !open_attach(h, why)) {
         host_close(h);
         return NULL;
     }
@@ -602,8 +427,8 @@ struct host *host_open(const struct config *cfg, char *why)
 bool host_actor(struct host *h, const struct motet_supervisor *table,
                 const char *name, const char *args, char *why)
 {
-    if (h->spawn_count == ACTORS_MAX) {
-        snprintf(why, CONFIG_WHY_MAX, "more than %d actors", ACTORS_MAX);
+    if (h->spawn_count == HOST_ACTORS_MAX) {
+        snprintf(why, CONFIG_WHY_MAX, "more than %d actors", HOST_ACTORS_MAX);
         return false;
     }
     h->spawns[h->spawn_count++] =

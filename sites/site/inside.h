@@ -13,7 +13,7 @@
  *
  *   conns.c    bytes of connections <-> frames
  *   paths.c    datagrams <-> frames: the paths of sessions
- *   route.c    the effects of each machine -> inputs of the others
+ *   route*.c   the effects of each machine -> inputs of the others
  *   actors.c   runs the supervisor actors
  *   self.c     what an actor can do (motet/supervisor.h)
  *   control.c  the actor behind the control port
