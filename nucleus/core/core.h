@@ -292,6 +292,8 @@ enum motet_err where_op(struct nucleus *n, const struct nuc_in *in,
                         struct nuc_out *out);
 bool port_away(const struct nucleus *n, struct motet_ui ui);
 void bond_cut(struct nucleus *n, struct bond *b);
+/** A later life of it is met. */
+void peer_advance(struct peer *p, uint32_t incarnation);
 /** Is the incarnation of a tied one over? */
 bool bond_dead(const struct bond *b);
 void peer_work(struct nucleus *n, struct peer *p);

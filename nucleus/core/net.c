@@ -55,10 +55,13 @@ static struct port *entry(struct nucleus *n, const struct nuc_in *in,
 }
 
 /* Whether a life of a site is over. What comes from there comes too late: its
- * end was told. */
-static bool ghost(const struct nucleus *n, struct place_of place)
+ * end was told. A new life may speak before membership tells of it. */
+static bool ghost(struct nucleus *n, struct place_of place)
 {
-    const struct peer *p = peer_get(n, place.site);
+    struct peer *p = peer_get(n, place.site);
+    if (p != NULL && place.incarnation > p->incarnation) {
+        peer_advance(p, place.incarnation);
+    }
     return p != NULL && place.incarnation != 0 && place.incarnation <= p->dead;
 }
 

@@ -231,7 +231,7 @@ static void adopt(struct list *list, uint32_t incarnation)
     }
 }
 
-static void advance(struct peer *p, uint32_t incarnation)
+void peer_advance(struct peer *p, uint32_t incarnation)
 {
     if (p->incarnation == 0) {
         adopt(&p->calls, incarnation);
@@ -314,7 +314,7 @@ enum motet_err peer_op(struct nucleus *n, const struct nuc_in *in,
     }
     p->known = true;
     if (in->incarnation > p->incarnation) {
-        advance(p, in->incarnation);
+        peer_advance(p, in->incarnation);
     }
     if (in->incarnation < p->incarnation) {
         if (in->state == NUC_SITE_DEAD || in->state == NUC_SITE_LEFT) {

@@ -290,6 +290,29 @@ Test(nucleus_watch, a_site_that_was_not_met_is_waited_for)
     scene_fini(&s);
 }
 
+/* Who has heard from a new life of a site watches that one. */
+Test(nucleus_watch, a_site_is_the_life_that_was_heard)
+{
+    static struct scene s;
+    const struct motet_ui site = ui_of_site(WORLD_PEER);
+    scene_init(&s);
+    cr_assert_eq(world_site(&s.w, WORLD_PEER, 1, NUC_SITE_REACHABLE), MOTET_OK);
+    struct nuc_in in = world_in(&s.w, NUC_NET_DELIVER);
+    in.src = ui_make(WORLD_PEER, 2, UI_PORT, 1);
+    in.dst = s.at;
+    in.msg = world_msg(&s.w, 8);
+    in.msg.kind = MSG_SEND;
+    in.place = (struct place_of){.site = WORLD_PEER, .incarnation = 2};
+    cr_assert_eq(world_step(&s.w, &in), MOTET_OK);
+    world_clear(&s.w);
+    const uint64_t id = watch(&s, site);
+    cr_assert_eq(world_site(&s.w, WORLD_PEER, 1, NUC_SITE_DEAD), MOTET_OK);
+    cr_expect_eq(world_seen(&s.w, NUC_DELIVER), 0);
+    cr_assert_eq(world_site(&s.w, WORLD_PEER, 2, NUC_SITE_DEAD), MOTET_OK);
+    expect_news(&s, id, MOTET_NEWS_SITE_DEAD, site);
+    scene_fini(&s);
+}
+
 Test(nucleus_watch, the_site_of_a_watched_port)
 {
     static struct scene s;
