@@ -164,6 +164,9 @@ static void on_poll(uv_poll_t *poll, int status, int events)
         p->blocked = false;
         guest_dirty(p);
     }
+    if (status < 0) {
+        p->polled = -1; /* libuv looks no more; there may be more to read */
+    }
     if (status < 0 || (events & UV_READABLE) != 0) {
         peer_read(p);
     }
