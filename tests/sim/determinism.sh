@@ -17,10 +17,10 @@ run() {
     sim_compile "$build/$name" "$sim_folders" "$@"
     sim_link "$build/motet-sim-$name" "$1" "$build/$name" "$build/generated"
     for preset in swarm tight udp; do
-        local how=(--preset "$preset")
+        local how=(--preset "$preset" --workload migrate)
         [[ $preset == udp ]] && how=(--preset lossy --transport udp)
         # A failure of a seed is for other tests; here only the hash counts.
-        "$build/motet-sim-$name" run --seeds 1..20 "${how[@]}" --json \
+        "$build/motet-sim-$name" run --seeds 1..8 "${how[@]}" --json \
             >"$build/$name.$preset.json" 2>/dev/null || true
         echo "$name $preset $(grep -o '"hash": "[0-9a-f]*"' \
             "$build/$name.$preset.json")"
