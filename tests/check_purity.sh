@@ -8,7 +8,7 @@
 set -euo pipefail
 
 memory='calloc|malloc|realloc|free|abort'
-bytes='memcpy|memmove|memset|memcmp|bcmp|strlen|strnlen|strcmp|strncmp'
+bytes='memcpy|memmove|memset|memchr|memcmp|bcmp|strlen|strnlen|strcmp|strncmp'
 fortified='__(memcpy|memmove|memset)_chk|__stack_chk_fail'
 sanitizers='__(asan|ubsan|tsan|lsan|sanitizer|sancov|llvm)_.*|__gcov.*'
 wide='__(u?div|u?mod|mul)ti3' # arithmetic of 128 bits, by the compiler's library
