@@ -490,8 +490,7 @@ bool actors_consent(struct site *s, struct motet_ui actor, struct motet_ui port)
     struct motet_self *a = actors_find(s, actor);
 
     /* One that is on its way here may yet stay where it was. */
-    return a == NULL ||
-           (!a->ending && !a->frozen && !a->embryo &&
-            a->table->on_adopt != NULL &&
-            a->table->on_adopt(a, a->state, port));
+    return a == NULL || (!a->ending && !a->frozen && !a->embryo &&
+                         a->table->on_adopt != NULL &&
+                         a->table->on_adopt(a, a->state, port));
 }
