@@ -26,8 +26,7 @@ static void session(struct one *o, uint64_t features)
     struct net_hello h = one_hello();
     h.features = features;
     h.token = 77;
-    one_accept(o, CONTROL);
-    one_give_hello(o, CONTROL, &h);
+    one_meet(o, CONTROL, &h);
     cr_assert(one_effect(o, NET_SESSION, 0) != NULL);
 }
 
@@ -56,12 +55,11 @@ static struct one_effect frame(const struct one *o, enum net_frame_kind kind)
 
 static void ack(struct one *o, uint64_t conn, uint32_t handle, uint64_t next)
 {
-    one_give(o, conn,
-             (struct net_frame){.kind = NET_ACK,
-                                .u = {.ack = {.handle = handle,
-                                              .next = next,
-                                              .credit_msgs = next + 100,
-                                              .credit_bytes = 1 << 20}}});
+    one_ack_on(o, conn,
+               (struct net_ack){.handle = handle,
+                                .next = next,
+                                .credit_msgs = next + 100,
+                                .credit_bytes = 1 << 20});
 }
 
 Test(netmgr_fast, is_offered_only_where_both_take_one)
@@ -279,8 +277,7 @@ Test(netmgr_fast, its_end_changes_no_outcome)
     one_flush(&o);
     const struct net_bind first = frame(&o, NET_BIND).e.frame.u.bind;
     cr_assert_eq(one_frames(&o, NET_DATA), 3);
-    (void)!one_step(&o,
-                    (struct net_in){.kind = NET_IN_CONN_DOWN, .conn = FAST});
+    one_down(&o, FAST);
     cr_assert(one_effect(&o, NET_OUTCOME, 0) == NULL);
     one_flush(&o);
     const struct one_effect again = frame(&o, NET_BIND);
@@ -306,17 +303,15 @@ Test(netmgr_fast, no_room_after_its_end_is_not_certain)
     up(&o, NET_UDP);
     cr_assert_eq(one_send(&o, 1, 10, 0), MOTET_OK);
     one_flush(&o);
-    (void)!one_step(&o,
-                    (struct net_in){.kind = NET_IN_CONN_DOWN, .conn = FAST});
+    one_down(&o, FAST);
     one_flush(&o);
     const struct net_bind b = frame(&o, NET_BIND).e.frame.u.bind;
-    one_give(&o, CONTROL,
-             (struct net_frame){.kind = NET_ACK,
-                                .u = {.ack = {.handle = b.handle,
-                                              .next = b.base,
-                                              .credit_msgs = b.base,
-                                              .flags = NET_ACK_GONE,
-                                              .status = MOTET_E_LIMIT}}});
+    one_ack_on(&o, CONTROL,
+               (struct net_ack){.handle = b.handle,
+                                .next = b.base,
+                                .credit_msgs = b.base,
+                                .flags = NET_ACK_GONE,
+                                .status = MOTET_E_LIMIT});
     cr_assert_eq(one_outcome(&o, 1), MOTET_E_MAYBE_LOST);
     one_free(&o);
 }
@@ -327,16 +322,9 @@ Test(netmgr_fast, a_flow_that_resumes_elsewhere_tells_of_its_end)
     struct one o;
     up(&o, NET_UDP);
     for (uint32_t handle = 1; handle <= 2; handle++) {
-        one_give(&o, handle == 1 ? FAST : CONTROL,
-                 (struct net_frame){.kind = NET_BIND,
-                                    .u = {.bind = {.handle = handle,
-                                                   .resume = handle == 2,
-                                                   .src = one_there(),
-                                                   .dst = one_here(),
-                                                   .src_epoch = 1,
-                                                   .origin_site = ONE_PEER,
-                                                   .origin_epoch = 1,
-                                                   .base = 1}}});
+        struct net_bind b = one_flow(handle, 1);
+        b.resume = handle == 2;
+        one_give_bind(&o, handle == 1 ? FAST : CONTROL, b);
         cr_assert_eq(one_effect(&o, NET_CLOSE, 0) != NULL, handle == 2);
     }
     one_flush(&o);
@@ -348,8 +336,7 @@ Test(netmgr_fast, it_ends_with_its_session)
 {
     struct one o;
     up(&o, NET_UDP);
-    (void)!one_step(&o,
-                    (struct net_in){.kind = NET_IN_CONN_DOWN, .conn = CONTROL});
+    one_down(&o, CONTROL);
     const struct one_effect *close = one_effect(&o, NET_CLOSE, 0);
     cr_assert(close != NULL && close->e.conn == FAST);
     one_free(&o);
@@ -357,12 +344,6 @@ Test(netmgr_fast, it_ends_with_its_session)
 
 /* ---- The better of the two -------------------------------------------------
  */
-
-static void pong(struct one *o, uint64_t conn, uint64_t sent_ns)
-{
-    one_give(o, conn,
-             (struct net_frame){.kind = NET_PONG, .u = {.ping = sent_ns}});
-}
 
 static uint64_t taken(struct one *o, uint64_t ticket)
 {
@@ -386,12 +367,12 @@ Test(netmgr_fast, auto_takes_the_one_that_answers_sooner)
     session(&o, NET_HELLO_PATH);
     uint64_t asked = o.now;
     o.now += 20 * ONE_MS;
-    pong(&o, CONTROL, asked);
+    one_pong(&o, CONTROL, asked);
     cr_assert_eq(path_up(&o, FAST, CONTROL, 1000), MOTET_OK);
     cr_assert_eq(taken(&o, 1), CONTROL, "it was not asked yet");
     asked = o.now; /* of the PING when it came up */
     o.now += 20 * ONE_MS;
-    pong(&o, FAST, asked);
+    one_pong(&o, FAST, asked);
     cr_assert_eq(taken(&o, 2), FAST);
     for (int i = 0; i < 60; i++) { /* it becomes slow: 200 ms */
         one_wait(&o, 2000);
@@ -403,9 +384,9 @@ Test(netmgr_fast, auto_takes_the_one_that_answers_sooner)
         }
         cr_assert(ping != NULL);
         asked = ping->e.frame.u.ping;
-        pong(&o, CONTROL, asked);
+        one_pong(&o, CONTROL, asked);
         o.now += 200 * ONE_MS;
-        pong(&o, FAST, asked);
+        one_pong(&o, FAST, asked);
     }
     cr_assert_eq(taken(&o, 3), CONTROL);
     one_free(&o);

@@ -129,8 +129,7 @@ Test(netmgr_hello, a_secure_site_wants_a_certificate)
     one_create(&o, &cfg);
     struct net_hello h = one_hello();
     h.insecure = false;
-    one_accept(&o, 1);
-    one_give_hello(&o, 1, &h);
+    one_meet(&o, 1, &h);
     cr_assert_eq(one_frame(&o, NET_REFUSE, 0)->refuse.err, MOTET_E_AUTH);
     one_free(&o);
 }
@@ -142,8 +141,7 @@ Test(netmgr_hello, a_name_taken_by_another_names_both)
     struct net_hello h = one_hello();
     h.site = ONE_PEER + 1;
     strcpy(h.address, "third:1");
-    one_accept(&o, 2);
-    one_give_hello(&o, 2, &h);
+    one_meet(&o, 2, &h);
     const struct one_effect *r = one_frame(&o, NET_REFUSE, 0);
     cr_assert_eq(r->refuse.err, MOTET_E_NAME_TAKEN);
     cr_assert_str_eq(r->refuse.detail, "there is at there:1, not at third:1");
@@ -169,8 +167,7 @@ Test(netmgr_hello, an_answer_to_nothing)
     one_new(&o);
     struct net_hello h = one_hello();
     h.answer = true;
-    one_accept(&o, 1);
-    one_give_hello(&o, 1, &h);
+    one_meet(&o, 1, &h);
     cr_assert(one_effect(&o, NET_STRANGER, 0) != NULL);
     one_free(&o);
 }
@@ -204,11 +201,10 @@ Test(netmgr_hello, an_older_incarnation_is_stale)
 {
     struct one o;
     one_session(one_new(&o));
-    (void)!one_step(&o, (struct net_in){.kind = NET_IN_CONN_DOWN, .conn = 1});
+    one_down(&o, 1);
     struct net_hello h = one_hello();
     h.incarnation = 19;
-    one_accept(&o, 2);
-    one_give_hello(&o, 2, &h);
+    one_meet(&o, 2, &h);
     const struct one_effect *r = one_frame(&o, NET_REFUSE, 0);
     cr_assert_eq(r->refuse.err, MOTET_E_STALE);
     cr_assert_eq(r->refuse.incarnation, 21);
@@ -243,29 +239,19 @@ Test(netmgr_hello, a_late_loop_blames_nobody)
     one_free(&o);
 }
 
-static void declare_dead(struct one *o, uint32_t incarnation)
-{
-    cr_assert_eq(one_step(o, (struct net_in){.kind = NET_IN_DEAD,
-                                             .site = ONE_PEER,
-                                             .incarnation = incarnation}),
-                 MOTET_OK);
-}
-
 Test(netmgr_hello, a_dead_incarnation_is_stale)
 {
     struct one o;
     one_session(one_new(&o));
-    declare_dead(&o, 20);
+    one_dead(&o, 20);
     cr_assert_eq(one_effect(&o, NET_CLOSE, 0)->e.conn, 1);
     struct net_hello h = one_hello();
-    one_accept(&o, 2);
-    one_give_hello(&o, 2, &h);
+    one_meet(&o, 2, &h);
     const struct one_effect *r = one_frame(&o, NET_REFUSE, 0);
     cr_assert_eq(r->refuse.err, MOTET_E_STALE);
     cr_assert_eq(r->refuse.incarnation, 21);
     h.incarnation = 21;
-    one_accept(&o, 3);
-    one_give_hello(&o, 3, &h);
+    one_meet(&o, 3, &h);
     cr_assert(one_effect(&o, NET_SESSION, 0)->e.up);
     one_free(&o);
 }
@@ -298,18 +284,16 @@ Test(netmgr_hello, a_healed_partition)
         (void)!one_step(&o, (struct net_in){.kind = NET_IN_VIEW,
                                             .view_sites = 3,
                                             .view_lowest = 5});
-        (void)!one_step(&o,
-                        (struct net_in){.kind = NET_IN_CONN_DOWN, .conn = 1});
+        one_down(&o, 1);
         if (heals[i].dead_here) {
-            declare_dead(&o, 20);
+            one_dead(&o, 20);
         }
         struct net_hello h = one_hello();
         h.view_sites = heals[i].view_sites;
         h.view_lowest = heals[i].view_lowest;
         h.to_incarnation = ONE_INCARNATION;
         h.features = heals[i].dead_there ? NET_HELLO_DEAD : 0;
-        one_accept(&o, 2);
-        one_give_hello(&o, 2, &h);
+        one_meet(&o, 2, &h);
         const struct one_effect *r = one_frame(&o, NET_REFUSE, 0);
         const struct one_effect *us = one_effect(&o, NET_REFUSED_US, 0);
         enum motet_err said = r == NULL ? MOTET_OK : r->refuse.err;
@@ -328,22 +312,18 @@ Test(netmgr_hello, a_twin)
 {
     struct one o;
     one_session(one_new(&o));
-    one_give(&o, 1, (struct net_frame){.kind = NET_PONG, .u = {.ping = o.now}});
+    one_pong(&o, 1, o.now);
     o.now += 10 * ONE_MS;
     struct net_hello h = one_hello();
     h.incarnation = 21;
     strcpy(h.address, "copy:1");
-    one_accept(&o, 2);
-    one_give_hello(&o, 2, &h);
+    one_meet(&o, 2, &h);
     cr_assert_eq(one_frame(&o, NET_REFUSE, 0)->refuse.err, MOTET_E_AGAIN);
     const struct one_effect *ping = one_frame(&o, NET_PING, 0);
     cr_assert_eq(ping->e.conn, 1);
-    one_give(&o, 1,
-             (struct net_frame){.kind = NET_PONG,
-                                .u = {.ping = ping->e.frame.u.ping}});
+    one_pong(&o, 1, ping->e.frame.u.ping);
     o.now += 1000 * ONE_MS;
-    one_accept(&o, 3);
-    one_give_hello(&o, 3, &h);
+    one_meet(&o, 3, &h);
     const struct one_effect *r = one_frame(&o, NET_REFUSE, 0);
     cr_assert_eq(r->refuse.err, MOTET_E_TWIN);
     cr_assert_str_eq(r->refuse.detail, "there runs at there:1, and at copy:1");
@@ -357,13 +337,11 @@ Test(netmgr_hello, a_twin_with_the_same_incarnation)
     one_session(one_new(&o));
     struct net_hello h = one_hello();
     strcpy(h.address, "copy:1");
-    one_accept(&o, 2);
-    one_give_hello(&o, 2, &h);
+    one_meet(&o, 2, &h);
     cr_assert_eq(one_frame(&o, NET_REFUSE, 0)->refuse.err, MOTET_E_AGAIN);
-    one_give(&o, 1, (struct net_frame){.kind = NET_PONG, .u = {.ping = o.now}});
+    one_pong(&o, 1, o.now);
     o.now += 1000 * ONE_MS;
-    one_accept(&o, 3);
-    one_give_hello(&o, 3, &h);
+    one_meet(&o, 3, &h);
     cr_assert_eq(one_frame(&o, NET_REFUSE, 0)->refuse.err, MOTET_E_TWIN);
     one_free(&o);
 }
@@ -374,16 +352,13 @@ Test(netmgr_hello, the_present_one_does_not_answer)
     one_session(one_new(&o));
     struct net_hello h = one_hello();
     h.incarnation = 21;
-    one_accept(&o, 2);
-    one_give_hello(&o, 2, &h);
+    one_meet(&o, 2, &h);
     cr_assert_eq(one_frame(&o, NET_REFUSE, 0)->refuse.err, MOTET_E_AGAIN);
     o.now += 500 * ONE_MS; /* too early */
-    one_accept(&o, 3);
-    one_give_hello(&o, 3, &h);
+    one_meet(&o, 3, &h);
     cr_assert_eq(one_frame(&o, NET_REFUSE, 0)->refuse.err, MOTET_E_AGAIN);
     o.now += 500 * ONE_MS;
-    one_accept(&o, 4);
-    one_give_hello(&o, 4, &h);
+    one_meet(&o, 4, &h);
     cr_assert_eq(one_effect(&o, NET_SUPERSEDED, 0)->e.incarnation, 20);
     cr_assert_eq(one_effect(&o, NET_CLOSE, 0)->e.conn, 1);
     cr_assert_eq(one_effect(&o, NET_SESSION, 0)->e.up, false);
@@ -398,128 +373,10 @@ Test(netmgr_hello, a_reconnection_replaces_the_old_connection)
     struct one o;
     one_session(one_new(&o));
     struct net_hello h = one_hello();
-    one_accept(&o, 2);
-    one_give_hello(&o, 2, &h);
+    one_meet(&o, 2, &h);
     cr_assert_eq(one_effect(&o, NET_CLOSE, 0)->e.conn, 1);
     cr_assert(one_effect(&o, NET_SESSION, 0) == NULL); /* the same session */
     cr_assert(one_frame(&o, NET_HELLO, 0)->hello.answer);
-    one_free(&o);
-}
-
-static uint64_t dialed(struct one *o, uint64_t site)
-{
-    cr_assert_eq(one_step(o, (struct net_in){.kind = NET_IN_PEER,
-                                             .site = site,
-                                             .addr = "there:1"}),
-                 MOTET_OK);
-    one_wait(o, 0);
-    const struct one_effect *d = one_effect(o, NET_DIAL, 0);
-    cr_assert(d != NULL);
-    cr_assert_eq(d->e.site, site);
-    cr_assert_str_eq(d->text, "there:1");
-    return d->e.dial;
-}
-
-/* Both dialed: the connection dialed by the higher site id stays. */
-Test(netmgr_hello, crossed)
-{
-    for (int higher = 0; higher < 2; higher++) {
-        uint64_t peer = higher ? ONE_SITE - 1 : ONE_PEER;
-        struct one o;
-        one_new(&o);
-        uint64_t dial = dialed(&o, peer);
-        (void)!one_step(
-            &o,
-            (struct net_in){.kind = NET_IN_CONN_UP, .conn = 1, .dial = dial});
-        const struct one_effect *sent = one_frame(&o, NET_HELLO, 0);
-        cr_assert(!sent->hello.answer);
-        cr_assert_eq(sent->hello.to_site, peer);
-        struct net_hello h = one_hello();
-        h.site = peer;
-        one_accept(&o, 2);
-        one_give_hello(&o, 2, &h);
-        if (higher) {
-            cr_assert_eq(one_frame(&o, NET_REFUSE, 0)->refuse.err,
-                         MOTET_E_AGAIN);
-            cr_assert_eq(one_effect(&o, NET_CLOSE, 0)->e.conn, 2);
-        } else {
-            cr_assert_eq(one_effect(&o, NET_CLOSE, 0)->e.conn, 1);
-            cr_assert(one_effect(&o, NET_SESSION, 0)->e.up);
-        }
-        one_free(&o);
-    }
-}
-
-Test(netmgr_hello, another_site_answers)
-{
-    struct one o;
-    one_new(&o);
-    uint64_t dial = dialed(&o, ONE_PEER);
-    (void)!one_step(
-        &o, (struct net_in){.kind = NET_IN_CONN_UP, .conn = 1, .dial = dial});
-    struct net_hello h = one_hello();
-    h.site = ONE_PEER + 1;
-    h.answer = true;
-    one_give_hello(&o, 1, &h);
-    cr_assert_eq(one_frame(&o, NET_REFUSE, 0)->refuse.err, MOTET_E_AUTH);
-    one_free(&o);
-}
-
-Test(netmgr_hello, refused_as_stale)
-{
-    struct one o;
-    one_new(&o);
-    uint64_t dial = dialed(&o, ONE_PEER);
-    (void)!one_step(
-        &o, (struct net_in){.kind = NET_IN_CONN_UP, .conn = 1, .dial = dial});
-    struct net_refuse r = {.err = MOTET_E_STALE, .incarnation = 99};
-    one_give(&o, 1,
-             (struct net_frame){.kind = NET_REFUSE, .u = {.refuse = &r}});
-    const struct one_effect *us = one_effect(&o, NET_REFUSED_US, 0);
-    cr_assert_eq(us->e.err, MOTET_E_STALE);
-    cr_assert_eq(us->e.incarnation, 99);
-    one_free(&o);
-}
-
-Test(netmgr_hello, back_off_doubles_to_two_seconds)
-{
-    struct one o;
-    one_new(&o);
-    uint64_t dial = dialed(&o, ONE_PEER);
-    uint64_t least = 25;
-    for (int i = 0; i < 12; i++) {
-        (void)!one_step(
-            &o, (struct net_in){.kind = NET_IN_DIAL_FAILED, .dial = dial});
-        uint64_t at = netmgr_deadline_ns(o.net);
-        uint64_t wait = (at - o.now) / ONE_MS;
-        cr_expect(wait >= least && wait <= 2 * least, "%d: %lu", i,
-                  (unsigned long)wait);
-        o.now = at;
-        one_wait(&o, 0);
-        dial = one_effect(&o, NET_DIAL, 0)->e.dial;
-        least = least * 2 > 1000 ? 1000 : least * 2;
-    }
-    one_free(&o);
-}
-
-Test(netmgr_hello, a_seed_that_is_this_site)
-{
-    struct one o;
-    one_new(&o);
-    (void)!one_step(&o, (struct net_in){.kind = NET_IN_PEER, .addr = "here:1"});
-    one_wait(&o, 0);
-    uint64_t dial = one_effect(&o, NET_DIAL, 0)->e.dial;
-    (void)!one_step(
-        &o, (struct net_in){.kind = NET_IN_CONN_UP, .conn = 1, .dial = dial});
-    struct net_hello mine = one_frame(&o, NET_HELLO, 0)->hello;
-    one_accept(&o, 2);
-    one_give_hello(&o, 2, &mine);
-    struct net_refuse r = one_frame(&o, NET_REFUSE, 0)->refuse;
-    one_give(&o, 1,
-             (struct net_frame){.kind = NET_REFUSE, .u = {.refuse = &r}});
-    cr_assert(one_effect(&o, NET_REFUSED_US, 0) == NULL);
-    one_wait(&o, 60000);
-    cr_assert(one_effect(&o, NET_DIAL, 0) == NULL);
     one_free(&o);
 }
 
@@ -531,8 +388,7 @@ Test(netmgr_hello, a_peer_that_misbehaves_is_banned)
     struct net_hello h = one_hello();
     uint64_t conn = 1;
     for (int i = 0; i < 8; i++) {
-        one_accept(&o, conn);
-        one_give_hello(&o, conn, &h);
+        one_meet(&o, conn, &h);
         cr_assert(one_effect(&o, NET_SESSION, 0) != NULL, "%d", i);
         (void)!one_step(
             &o, (struct net_in){.kind = NET_IN_VIOLATION, .conn = conn});
@@ -543,8 +399,7 @@ Test(netmgr_hello, a_peer_that_misbehaves_is_banned)
     }
     o.now -= 7000 * ONE_MS;
     for (int i = 0; i < 2; i++) {
-        one_accept(&o, conn);
-        one_give_hello(&o, conn, &h);
+        one_meet(&o, conn, &h);
         const struct one_effect *r = one_frame(&o, NET_REFUSE, 0);
         if (i == 0) {
             cr_assert_eq(r->refuse.err, MOTET_E_PERMISSION);
@@ -565,8 +420,7 @@ Test(netmgr_hello, a_seed_that_is_known_already)
     one_session(one_new(&o));
     struct net_hello h = one_hello();
     h.to_site = 0;
-    one_accept(&o, 2);
-    one_give_hello(&o, 2, &h);
+    one_meet(&o, 2, &h);
     const struct one_effect *r = one_frame(&o, NET_REFUSE, 0);
     cr_assert_eq(r->refuse.err, MOTET_E_EXISTS);
     cr_assert_neq(r->refuse.site, 0);
@@ -595,19 +449,15 @@ Test(netmgr_hello, a_copy_at_a_seed_address_is_a_twin)
     struct net_hello h = one_hello();
     h.to_site = 0;
     memcpy(h.address, "copy:1", sizeof "copy:1");
-    one_give(&o, 1, (struct net_frame){.kind = NET_PONG, .u = {.ping = o.now}});
+    one_pong(&o, 1, o.now);
     o.now += 10 * ONE_MS;
-    one_accept(&o, 2);
-    one_give_hello(&o, 2, &h);
+    one_meet(&o, 2, &h);
     const struct one_effect *r = one_frame(&o, NET_REFUSE, 0);
     cr_assert_eq(r->refuse.err, MOTET_E_AGAIN, "the present one is asked");
     const struct one_effect *ping = one_frame(&o, NET_PING, 0);
-    one_give(&o, 1,
-             (struct net_frame){.kind = NET_PONG,
-                                .u = {.ping = ping->e.frame.u.ping}});
+    one_pong(&o, 1, ping->e.frame.u.ping);
     o.now += 1000 * ONE_MS;
-    one_accept(&o, 3);
-    one_give_hello(&o, 3, &h);
+    one_meet(&o, 3, &h);
     r = one_frame(&o, NET_REFUSE, 0);
     cr_assert_eq(r->refuse.err, MOTET_E_TWIN);
     one_free(&o);

@@ -66,7 +66,7 @@ Test(netmgr_loop, the_destination_comes_here_with_it)
     one_session(one_new(&o));
     cr_assert_eq(one_send(&o, 1, 10, 0), MOTET_OK);
     one_flush(&o);
-    const uint64_t base = bind_of(&o)->base;
+    const uint64_t base = one_bound(&o)->base;
     freeze(&o, one_there());
     struct image_item it = receiving;
     it.base = base + 1;

@@ -18,8 +18,7 @@ static inline void other_new(struct one *o)
     one_create(o, &cfg);
     struct net_hello h = one_hello();
     h.to_site = OTHER_SITE;
-    one_accept(o, 1);
-    one_give_hello(o, 1, &h);
+    one_meet(o, 1, &h);
 }
 
 static inline enum motet_err item(struct one *o, struct image_item it)
@@ -81,18 +80,6 @@ static inline void give_all(struct one *to, uint32_t size)
         }
         cr_assert_eq(item(to, it), MOTET_OK, "item %u", i);
     }
-}
-
-static inline const struct net_data *data(const struct one *o, uint32_t nth)
-{
-    const struct one_effect *e = one_frame(o, NET_DATA, nth);
-    return e == NULL ? NULL : &e->e.frame.u.data;
-}
-
-static inline const struct net_bind *bind_of(const struct one *o)
-{
-    cr_assert_eq(one_frames(o, NET_BIND), 1);
-    return &one_frame(o, NET_BIND, 0)->e.frame.u.bind;
 }
 
 static const struct image_item receiving = {

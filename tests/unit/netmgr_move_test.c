@@ -128,7 +128,7 @@ Test(netmgr_move, what_a_frozen_port_sends_waits)
     cr_assert_eq(one_send(&o, 2, 10, 0), MOTET_OK);
     one_flush(&o);
     cr_expect_eq(one_frames(&o, NET_BIND), 1);
-    cr_expect_eq(bind_of(&o)->src_epoch, 2);
+    cr_expect_eq(one_bound(&o)->src_epoch, 2);
     one_free(&o);
 }
 
@@ -139,8 +139,8 @@ Test(netmgr_move, acknowledgements_meanwhile_are_asked_for)
     one_session(one_new(&o));
     cr_assert_eq(one_send(&o, 1, 10, 0), MOTET_OK);
     one_flush(&o);
-    const uint32_t handle = bind_of(&o)->handle;
-    const uint64_t base = bind_of(&o)->base;
+    const uint32_t handle = one_bound(&o)->handle;
+    const uint64_t base = one_bound(&o)->base;
     freeze(&o, one_here());
     one_ack(&o, (struct net_ack){.handle = handle,
                                  .next = base + 1,
@@ -148,10 +148,10 @@ Test(netmgr_move, acknowledgements_meanwhile_are_asked_for)
     cr_expect_eq(one_outcome(&o, 1), MOTET_E_COUNT);
     here(&o, one_here(), 2);
     one_flush(&o);
-    cr_expect(bind_of(&o)->resume);
-    cr_expect_eq(bind_of(&o)->base, base);
+    cr_expect(one_bound(&o)->resume);
+    cr_expect_eq(one_bound(&o)->base, base);
     cr_expect_eq(one_frames(&o, NET_DATA), 0, "it may have come");
-    one_ack(&o, (struct net_ack){.handle = bind_of(&o)->handle,
+    one_ack(&o, (struct net_ack){.handle = one_bound(&o)->handle,
                                  .next = base + 1,
                                  .credit_msgs = base + 9});
     cr_expect_eq(one_outcome(&o, 1), MOTET_OK);
@@ -169,8 +169,8 @@ Test(netmgr_move, send_counters_and_what_has_no_outcome)
         cr_assert_eq(one_send(&o, i, 10, i == 5 ? 80 : 0), MOTET_OK);
     }
     one_flush(&o);
-    const uint64_t base = bind_of(&o)->base;
-    one_ack(&o, (struct net_ack){.handle = bind_of(&o)->handle,
+    const uint64_t base = one_bound(&o)->base;
+    one_ack(&o, (struct net_ack){.handle = one_bound(&o)->handle,
                                  .next = base + 2,
                                  .credit_msgs = base + 5,
                                  .credit_bytes = 10});
@@ -203,7 +203,7 @@ Test(netmgr_move, send_counters_and_what_has_no_outcome)
     cr_expect_eq(one_frames(&to, NET_BIND), 0, "it does not live here yet");
     here(&to, one_here(), 2);
     one_flush(&to);
-    const struct net_bind *b = bind_of(&to);
+    const struct net_bind *b = one_bound(&to);
     cr_expect(b->resume);
     cr_expect_eq(b->base, base + 2);
     cr_expect_eq(b->src_epoch, 2);
@@ -217,11 +217,11 @@ Test(netmgr_move, send_counters_and_what_has_no_outcome)
     cr_expect_eq(one_outcome(&to, 3), MOTET_OK);
     one_flush(&to);
     cr_assert_eq(one_frames(&to, NET_DATA), 2);
-    cr_expect_eq(data(&to, 0)->seq, base + 3);
-    cr_expect_eq(data(&to, 1)->seq, base + 4);
+    cr_expect_eq(one_sent(&to, 0)->seq, base + 3);
+    cr_expect_eq(one_sent(&to, 1)->seq, base + 4);
     cr_assert_eq(one_send(&to, 9, 1, 0), MOTET_OK);
     one_flush(&to);
-    cr_expect_eq(data(&to, 0)->seq, base + 5, "and so on");
+    cr_expect_eq(one_sent(&to, 0)->seq, base + 5, "and so on");
 
     away(&o, one_here(), OTHER_SITE, OTHER_INCARNATION, 2);
     cr_expect_null(one_effect(&o, NET_OUTCOME, 0), "told there, once");
@@ -263,7 +263,7 @@ Test(netmgr_move, voids_go_along)
     one_session(one_new(&o));
     cr_assert_eq(one_send(&o, 1, 10, 0), MOTET_OK);
     one_flush(&o);
-    const uint64_t base = bind_of(&o)->base;
+    const uint64_t base = one_bound(&o)->base;
     cr_assert_eq(one_send(&o, 2, 10, 0), MOTET_OK);
     cr_assert_eq(one_step(&o, (struct net_in){.kind = NET_IN_CANCEL,
                                               .ticket = 1,
@@ -281,14 +281,14 @@ Test(netmgr_move, voids_go_along)
     give_all(&to, 0);
     here(&to, one_here(), 2);
     one_flush(&to);
-    one_ack(&to, (struct net_ack){.handle = bind_of(&to)->handle,
+    one_ack(&to, (struct net_ack){.handle = one_bound(&to)->handle,
                                   .next = base,
                                   .credit_msgs = base + 9,
                                   .credit_bytes = 1000});
     one_flush(&to);
-    cr_expect(data(&to, 0)->flags & NET_DATA_VOID);
-    cr_expect_eq(data(&to, 0)->seq, base);
-    cr_expect_eq(data(&to, 1)->seq, base + 1);
+    cr_expect(one_sent(&to, 0)->flags & NET_DATA_VOID);
+    cr_expect_eq(one_sent(&to, 0)->seq, base);
+    cr_expect_eq(one_sent(&to, 1)->seq, base + 1);
     one_free(&o);
     one_free(&to);
 }
@@ -386,17 +386,6 @@ Test(netmgr_move, who_asks_a_former_owner_is_sent_on)
     one_free(&o);
 }
 
-static void where(struct one *o, struct motet_ui port, uint64_t site,
-                  uint64_t epoch)
-{
-    cr_assert_eq(one_step(o, (struct net_in){.kind = NET_IN_WHERE,
-                                             .dst = port,
-                                             .site = site,
-                                             .incarnation = 3,
-                                             .epoch = epoch}),
-                 MOTET_OK);
-}
-
 Test(netmgr_move, the_newest_word_counts)
 {
     struct one o;
@@ -411,18 +400,18 @@ Test(netmgr_move, the_newest_word_counts)
     cr_expect_eq(at.site, ONE_PEER, "it was born there");
     cr_expect_eq(at.incarnation, 20);
     cr_expect_eq(epoch, 0, "a guess");
-    where(&o, one_there(), 99, 5);
+    one_where(&o, one_there(), 99, 3, 5);
     const struct one_effect *told = one_effect(&o, NET_WHERE, 0);
     cr_assert_not_null(told);
     cr_expect_eq(told->e.place.site, 99);
     cr_expect_eq(told->e.epoch, 5);
-    where(&o, one_there(), 98, 4);
-    where(&o, one_there(), 97, 5);
+    one_where(&o, one_there(), 98, 3, 4);
+    one_where(&o, one_there(), 97, 3, 5);
     cr_expect_null(one_effect(&o, NET_WHERE, 0), "old news are none");
     at = netmgr_where(o.net, one_there(), &epoch);
     cr_expect_eq(at.site, 99);
     cr_expect_eq(epoch, 5);
-    where(&o, one_there(), 98, 6);
+    one_where(&o, one_there(), 98, 3, 6);
     cr_expect_eq(netmgr_where(o.net, one_there(), &epoch).site, 98);
     one_free(&o);
 }
@@ -438,17 +427,16 @@ Test(netmgr_move, a_sender_follows)
     h.incarnation = OTHER_INCARNATION;
     (void)snprintf(h.name, sizeof h.name, "other");
     (void)snprintf(h.address, sizeof h.address, "other:1");
-    one_accept(&o, 2);
-    one_give_hello(&o, 2, &h);
+    one_meet(&o, 2, &h);
     cr_assert_eq(one_send(&o, 1, 10, 0), MOTET_OK);
     cr_assert_eq(one_send(&o, 2, 10, 0), MOTET_OK);
     one_flush(&o);
     cr_expect_eq(one_frame(&o, NET_BIND, 0)->e.conn, 1);
-    const uint64_t base = bind_of(&o)->base;
+    const uint64_t base = one_bound(&o)->base;
     one_give(
         &o, 1,
         (struct net_frame){.kind = NET_MOVED,
-                           .u = {.moved = {.handle = bind_of(&o)->handle,
+                           .u = {.moved = {.handle = one_bound(&o)->handle,
                                            .site = OTHER_SITE,
                                            .incarnation = OTHER_INCARNATION,
                                            .epoch = 2,
@@ -458,20 +446,19 @@ Test(netmgr_move, a_sender_follows)
     one_flush(&o);
     cr_assert_eq(one_frames(&o, NET_BIND), 1);
     cr_expect_eq(one_frame(&o, NET_BIND, 0)->e.conn, 2);
-    const struct net_bind *b = bind_of(&o);
+    const struct net_bind *b = one_bound(&o);
     cr_expect(b->resume);
     cr_expect_eq(b->epoch, 2);
     cr_expect_eq(b->base, base + 1);
     cr_expect_eq(one_frames(&o, NET_DATA), 0);
-    one_give(&o, 2,
-             (struct net_frame){.kind = NET_ACK,
-                                .u = {.ack = {.handle = b->handle,
-                                              .next = base + 1,
-                                              .credit_msgs = base + 9,
-                                              .credit_bytes = 1000}}});
+    one_ack_on(&o, 2,
+               (struct net_ack){.handle = b->handle,
+                                .next = base + 1,
+                                .credit_msgs = base + 9,
+                                .credit_bytes = 1000});
     one_flush(&o);
     cr_assert_eq(one_frames(&o, NET_DATA), 1);
     cr_expect_eq(one_frame(&o, NET_DATA, 0)->e.conn, 2);
-    cr_expect_eq(data(&o, 0)->seq, base + 1);
+    cr_expect_eq(one_sent(&o, 0)->seq, base + 1);
     one_free(&o);
 }

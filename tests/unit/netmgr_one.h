@@ -209,12 +209,35 @@ static inline void one_give_hello(struct one *o, uint64_t conn,
     one_give(o, conn, (struct net_frame){.kind = NET_HELLO, .u = {.hello = h}});
 }
 
+/* Somebody dials, and says that. */
+static inline void one_meet(struct one *o, uint64_t conn,
+                            const struct net_hello *h)
+{
+    one_accept(o, conn);
+    one_give_hello(o, conn, h);
+}
+
+/* What was dialed from here is answered. */
+static inline void one_answered(struct one *o, uint64_t conn, uint64_t dial)
+{
+    cr_assert_eq(one_step(o, (struct net_in){.kind = NET_IN_CONN_UP,
+                                             .conn = conn,
+                                             .dial = dial}),
+                 MOTET_OK);
+}
+
+static inline void one_down(struct one *o, uint64_t conn)
+{
+    cr_assert_eq(
+        one_step(o, (struct net_in){.kind = NET_IN_CONN_DOWN, .conn = conn}),
+        MOTET_OK);
+}
+
 /* A session with ONE_PEER on connection 1. */
 static inline void one_session(struct one *o)
 {
     struct net_hello h = one_hello();
-    one_accept(o, 1);
-    one_give_hello(o, 1, &h);
+    one_meet(o, 1, &h);
     const struct one_effect *up = one_effect(o, NET_SESSION, 0);
     cr_assert(up != NULL && up->e.up);
 }
@@ -256,20 +279,50 @@ static inline enum motet_err one_send(struct one *o, uint64_t ticket,
     return err;
 }
 
-/* Binds a flow from there to here. */
+/* ONE_PEER is dead, up to that incarnation. */
+static inline void one_dead(struct one *o, uint32_t incarnation)
+{
+    cr_assert_eq(one_step(o, (struct net_in){.kind = NET_IN_DEAD,
+                                             .site = ONE_PEER,
+                                             .incarnation = incarnation}),
+                 MOTET_OK);
+}
+
+static inline void one_where(struct one *o, struct motet_ui port, uint64_t site,
+                             uint32_t incarnation, uint64_t epoch)
+{
+    cr_assert_eq(one_step(o, (struct net_in){.kind = NET_IN_WHERE,
+                                             .dst = port,
+                                             .site = site,
+                                             .incarnation = incarnation,
+                                             .epoch = epoch}),
+                 MOTET_OK);
+}
+
+/* A flow from there to here, to be changed. */
+static inline struct net_bind one_flow(uint32_t handle, uint64_t base)
+{
+    return (struct net_bind){.handle = handle,
+                             .src = one_there(),
+                             .dst = one_here(),
+                             .base = base,
+                             .src_epoch = 1,
+                             .origin_site = ONE_PEER,
+                             .origin_epoch = 1};
+}
+
+static inline void one_give_bind(struct one *o, uint64_t conn,
+                                 struct net_bind b)
+{
+    one_give(o, conn, (struct net_frame){.kind = NET_BIND, .u = {.bind = b}});
+}
+
 static inline void one_bind(struct one *o, uint32_t handle, uint64_t base,
                             bool resume)
 {
-    one_give(o, 1,
-             (struct net_frame){.kind = NET_BIND,
-                                .u = {.bind = {.handle = handle,
-                                               .resume = resume,
-                                               .src = one_there(),
-                                               .dst = one_here(),
-                                               .base = base,
-                                               .src_epoch = 1,
-                                               .origin_site = ONE_PEER,
-                                               .origin_epoch = 1}}});
+    struct net_bind b = one_flow(handle, base);
+    b.resume = resume;
+    one_give_bind(o, 1, b);
 }
 
 static inline void one_data(struct one *o, struct net_data d)
@@ -282,9 +335,46 @@ static inline void one_data(struct one *o, struct net_data d)
     one_give(o, 1, (struct net_frame){.kind = NET_DATA, .u = {.data = d}});
 }
 
+static inline void one_ack_on(struct one *o, uint64_t conn, struct net_ack a)
+{
+    one_give(o, conn, (struct net_frame){.kind = NET_ACK, .u = {.ack = a}});
+}
+
 static inline void one_ack(struct one *o, struct net_ack a)
 {
-    one_give(o, 1, (struct net_frame){.kind = NET_ACK, .u = {.ack = a}});
+    one_ack_on(o, 1, a);
+}
+
+/* The answer to a PING of that time. */
+static inline void one_pong(struct one *o, uint64_t conn, uint64_t sent_ns)
+{
+    one_give(o, conn,
+             (struct net_frame){.kind = NET_PONG, .u = {.ping = sent_ns}});
+}
+
+/* In steps of half a second, in which connection 1 stays alive. */
+static inline void one_pass(struct one *o, uint64_t ms)
+{
+    for (uint64_t passed = 0; passed < ms; passed += 500) {
+        one_wait(o, 500);
+        const struct one_effect *ping = one_frame(o, NET_PING, 0);
+        if (ping != NULL) {
+            one_pong(o, 1, ping->e.frame.u.ping);
+        }
+    }
+}
+
+/* What was sent in the last step: the n-th DATA, or NULL; its one BIND. */
+static inline const struct net_data *one_sent(const struct one *o, uint32_t nth)
+{
+    const struct one_effect *e = one_frame(o, NET_DATA, nth);
+    return e == NULL ? NULL : &e->e.frame.u.data;
+}
+
+static inline const struct net_bind *one_bound(const struct one *o)
+{
+    cr_assert_eq(one_frames(o, NET_BIND), 1);
+    return &one_frame(o, NET_BIND, 0)->e.frame.u.bind;
 }
 
 /* The outcome of a ticket in the last step; MOTET_E_COUNT if there is none. */

@@ -82,16 +82,9 @@ Test(netmgr_recv, one_handle_for_two_flows)
     struct one o;
     one_session(one_new(&o));
     one_bind(&o, 1, 1, false);
-    one_give(&o, 1,
-             (struct net_frame){.kind = NET_BIND,
-                                .u = {.bind = {.handle = 1,
-                                               .returning = true,
-                                               .src = one_there(),
-                                               .dst = one_here(),
-                                               .base = 1,
-                                               .src_epoch = 1,
-                                               .origin_site = ONE_PEER,
-                                               .origin_epoch = 1}}});
+    struct net_bind b = one_flow(1, 1);
+    b.returning = true;
+    one_give_bind(&o, 1, b);
     cr_assert(one_effect(&o, NET_STRANGER, 0) != NULL);
     one_free(&o);
 }
@@ -102,14 +95,11 @@ Test(netmgr_recv, where_a_source_lives_is_learned)
     struct one o;
     one_session(one_new(&o));
     const struct motet_ui moved = ui_make(1234, 1, UI_PORT, 1);
-    struct net_bind b = {.handle = 1,
-                         .src = moved,
-                         .dst = one_here(),
-                         .base = 1,
-                         .src_epoch = 2,
-                         .origin_site = 1234,
-                         .origin_epoch = 1};
-    one_give(&o, 1, (struct net_frame){.kind = NET_BIND, .u = {.bind = b}});
+    struct net_bind b = one_flow(1, 1);
+    b.src = moved;
+    b.src_epoch = 2;
+    b.origin_site = 1234;
+    one_give_bind(&o, 1, b);
     uint64_t epoch;
     const struct place_of place = netmgr_where(o.net, moved, &epoch);
     cr_expect_eq(place.site, ONE_PEER);
@@ -283,17 +273,9 @@ Test(netmgr_recv, what_returns_is_offered_after_the_end_of_its_port)
 {
     struct one o;
     one_session(one_new(&o));
-    const struct net_bind bind = {
-        .handle = 1,
-        .returning = true,
-        .src = one_there(),
-        .dst = one_here(),
-        .base = 1,
-        .src_epoch = 1,
-        .origin_site = ONE_PEER,
-        .origin_epoch = 1,
-    };
-    one_give(&o, 1, (struct net_frame){.kind = NET_BIND, .u.bind = bind});
+    struct net_bind b = one_flow(1, 1);
+    b.returning = true;
+    one_give_bind(&o, 1, b);
     struct net_data d = {.handle = 1, .seq = 1, .msg = {.kind = MSG_WATCH}};
     one_data(&o, d);
     cr_assert(offered(&o));
@@ -313,11 +295,7 @@ Test(netmgr_recv, a_port_that_moved)
     one_session(one_new(&o));
     one_bind(&o, 1, 1, false);
     send(&o, 1, 0);
-    (void)!one_step(&o, (struct net_in){.kind = NET_IN_WHERE,
-                                        .dst = one_here(),
-                                        .site = 99,
-                                        .incarnation = 4,
-                                        .epoch = 2});
+    one_where(&o, one_here(), 99, 4, 2);
     o.verdict = MOTET_E_NO_PORT;
     send(&o, 2, 0);
     one_flush(&o);
@@ -355,19 +333,12 @@ Test(netmgr_recv, a_record_outlives_its_connection)
     one_session(one_new(&o));
     one_bind(&o, 1, 1, false);
     send(&o, 1, 0);
-    (void)!one_step(&o, (struct net_in){.kind = NET_IN_CONN_DOWN, .conn = 1});
+    one_down(&o, 1);
     struct net_hello h = one_hello();
-    one_accept(&o, 2);
-    one_give_hello(&o, 2, &h);
-    struct net_bind b = {.handle = 9,
-                         .resume = true,
-                         .src = one_there(),
-                         .dst = one_here(),
-                         .base = 1,
-                         .src_epoch = 1,
-                         .origin_site = ONE_PEER,
-                         .origin_epoch = 1};
-    one_give(&o, 2, (struct net_frame){.kind = NET_BIND, .u = {.bind = b}});
+    one_meet(&o, 2, &h);
+    struct net_bind b = one_flow(9, 1);
+    b.resume = true;
+    one_give_bind(&o, 2, b);
     const struct net_ack *a = ack(&o);
     cr_assert_eq(a->next, 2);
     cr_assert_eq(a->handle, 9);
@@ -377,29 +348,10 @@ Test(netmgr_recv, a_record_outlives_its_connection)
 static void bind_from(struct one *o, uint32_t serial, uint32_t handle,
                       uint64_t base, bool resume)
 {
-    struct net_bind b = {.handle = handle,
-                         .resume = resume,
-                         .src = ui_make(ONE_PEER, 20, UI_PORT, serial),
-                         .dst = one_here(),
-                         .base = base,
-                         .src_epoch = 1,
-                         .origin_site = ONE_PEER,
-                         .origin_epoch = 1};
-    one_give(o, 1, (struct net_frame){.kind = NET_BIND, .u = {.bind = b}});
-}
-
-/* Connection 1 stays alive. */
-static void pass(struct one *o, uint64_t seconds)
-{
-    for (uint64_t i = 0; i < seconds * 2; i++) {
-        one_wait(o, 500);
-        const struct one_effect *ping = one_frame(o, NET_PING, 0);
-        if (ping != NULL) {
-            one_give(o, 1,
-                     (struct net_frame){.kind = NET_PONG,
-                                        .u = {.ping = ping->e.frame.u.ping}});
-        }
-    }
+    struct net_bind b = one_flow(handle, base);
+    b.src = ui_make(ONE_PEER, 20, UI_PORT, serial);
+    b.resume = resume;
+    one_give_bind(o, 1, b);
 }
 
 Test(netmgr_recv, records_have_a_limit)
@@ -420,11 +372,11 @@ Test(netmgr_recv, records_have_a_limit)
     cr_assert_eq(a->handle, 5);
     cr_assert_eq(a->flags, NET_ACK_GONE);
     cr_assert_eq(a->status, MOTET_E_LIMIT);
-    pass(&o, 29);
+    one_pass(&o, 29000);
     bind_from(&o, 6, 6, 1, false);
     cr_assert_eq(one_frame(&o, NET_ACK, 0)->e.frame.u.ack.status,
                  MOTET_E_LIMIT);
-    pass(&o, 2);
+    one_pass(&o, 2000);
     bind_from(&o, 7, 7, 100, false); /* takes the place of the first */
     cr_assert(one_frame(&o, NET_ACK, 0) == NULL);
     bind_from(&o, 1, 8, 10, true); /* of which nothing is known any more */
@@ -446,7 +398,7 @@ Test(netmgr_recv, records_are_swept)
         bind_from(&o, i, i, 10, false);
     }
     cr_assert_eq(netmgr_counts(o.net).flows_in, 100);
-    pass(&o, 62);
+    one_pass(&o, 62000);
     cr_assert_eq(netmgr_counts(o.net).flows_in, 0);
     one_free(&o);
 }

@@ -5,52 +5,18 @@
 
 TestSuite(netmgr_send, .timeout = 20);
 
-static struct one *session(struct one *o)
-{
-    one_session(one_new(o));
-    return o;
-}
-
-static const struct net_data *data(const struct one *o, uint32_t nth)
-{
-    const struct one_effect *e = one_frame(o, NET_DATA, nth);
-    return e == NULL ? NULL : &e->e.frame.u.data;
-}
-
-static uint32_t handle(const struct one *o)
-{
-    return one_frame(o, NET_BIND, 0)->e.frame.u.bind.handle;
-}
-
-static uint64_t base(const struct one *o)
-{
-    return one_frame(o, NET_BIND, 0)->e.frame.u.bind.base;
-}
-
 Test(netmgr_send, refused_at_once)
 {
     struct one o;
-    session(&o);
+    one_session(one_new(&o));
     struct net_in in = one_send_in(&o, 1, 0, 0);
     in.dst = ui_make(1234, 1, UI_PORT, 1);
     cr_expect_eq(one_step(&o, in), MOTET_E_NO_SITE, "never heard of");
-    cr_assert_eq(one_step(&o, (struct net_in){.kind = NET_IN_WHERE,
-                                              .dst = one_there(),
-                                              .site = 1234,
-                                              .incarnation = 1,
-                                              .epoch = 2}),
-                 MOTET_OK);
+    one_where(&o, one_there(), 1234, 1, 2);
     in.dst = one_there();
     cr_expect_eq(one_step(&o, in), MOTET_E_UNREACHABLE, "others have met it");
-    cr_assert_eq(one_step(&o, (struct net_in){.kind = NET_IN_WHERE,
-                                              .dst = one_there(),
-                                              .site = ONE_PEER,
-                                              .incarnation = 20,
-                                              .epoch = 3}),
-                 MOTET_OK);
-    (void)!one_step(&o, (struct net_in){.kind = NET_IN_DEAD,
-                                        .site = ONE_PEER,
-                                        .incarnation = 19});
+    one_where(&o, one_there(), ONE_PEER, 20, 3);
+    one_dead(&o, 19);
     in.dst = ui_make(ONE_PEER, 19, UI_PORT, 1);
     cr_expect_eq(one_step(&o, in), MOTET_E_SITE_DEAD, "an older incarnation");
     in.dst = ui_make(ONE_SITE, ONE_INCARNATION, UI_PORT, 1);
@@ -65,9 +31,7 @@ Test(netmgr_send, refused_at_once)
     cr_expect_eq(one_step(&o, in), MOTET_E_INVALID, "an annex of no bytes");
     cr_expect_eq(one_send(&o, 1, (16 << 20) + 1, 0), MOTET_E_TOO_BIG);
     cr_expect_eq(one_send(&o, 1, 16 << 20, 0), MOTET_OK);
-    (void)!one_step(&o, (struct net_in){.kind = NET_IN_DEAD,
-                                        .site = ONE_PEER,
-                                        .incarnation = 20});
+    one_dead(&o, 20);
     cr_expect_eq(one_outcome(&o, 1), MOTET_E_SITE_DEAD);
     cr_expect_eq(one_send(&o, 2, 1, 0), MOTET_E_SITE_DEAD);
     in = one_send_in(&o, 3, 0, 0);
@@ -95,12 +59,7 @@ Test(netmgr_send, an_open_past)
     cr_assert_eq(one_step(&o, in), MOTET_OK);
     one_flush(&o);
     cr_expect_eq(one_frames(&o, NET_BIND), 0, "not to this life");
-    cr_assert_eq(one_step(&o, (struct net_in){.kind = NET_IN_WHERE,
-                                              .dst = moved,
-                                              .site = ONE_PEER,
-                                              .incarnation = 20,
-                                              .epoch = 2}),
-                 MOTET_OK);
+    one_where(&o, moved, ONE_PEER, 20, 2);
     one_flush(&o);
     cr_assert_eq(one_frames(&o, NET_BIND), 1);
     cr_assert_eq(one_step(&o, (struct net_in){.kind = NET_IN_DEAD,
@@ -138,8 +97,8 @@ Test(netmgr_send, the_queue_of_a_flow_has_a_limit)
     }
     cr_assert_eq(one_step(&o, in), MOTET_E_AGAIN);
     one_flush(&o);
-    uint32_t h = handle(&o);
-    uint64_t b = base(&o);
+    uint32_t h = one_bound(&o)->handle;
+    uint64_t b = one_bound(&o)->base;
     one_ack(&o, (struct net_ack){.handle = h,
                                  .next = b + 10,
                                  .credit_msgs = b + 100,
@@ -158,7 +117,7 @@ Test(netmgr_send, the_queue_of_a_flow_has_a_limit)
 Test(netmgr_send, and_one_in_bytes)
 {
     struct one o;
-    session(&o);
+    one_session(one_new(&o));
     cr_assert_eq(one_send(&o, 1, 5 << 20, 0), MOTET_OK, "one may be more");
     cr_assert_eq(one_send(&o, 2, 1, 0), MOTET_E_AGAIN);
     one_free(&o);
@@ -167,14 +126,14 @@ Test(netmgr_send, and_one_in_bytes)
 Test(netmgr_send, credit)
 {
     struct one o;
-    session(&o);
+    one_session(one_new(&o));
     for (uint64_t i = 1; i <= 40; i++) {
         cr_assert_eq(one_send(&o, i, 100, 0), MOTET_OK);
     }
     one_flush(&o);
     cr_assert_eq(one_frames(&o, NET_DATA), 16, "the initial credit");
-    uint32_t h = handle(&o);
-    uint64_t b = base(&o);
+    uint32_t h = one_bound(&o)->handle;
+    uint64_t b = one_bound(&o)->base;
     one_flush(&o);
     cr_assert_eq(one_frames(&o, NET_DATA), 0);
     one_ack(&o, (struct net_ack){.handle = h,
@@ -197,10 +156,11 @@ Test(netmgr_send, credit)
 Test(netmgr_send, an_ack_of_what_was_never_sent)
 {
     struct one o;
-    session(&o);
+    one_session(one_new(&o));
     cr_assert_eq(one_send(&o, 1, 1, 0), MOTET_OK);
     one_flush(&o);
-    one_ack(&o, (struct net_ack){.handle = handle(&o), .next = base(&o) + 2});
+    one_ack(&o, (struct net_ack){.handle = one_bound(&o)->handle,
+                                 .next = one_bound(&o)->base + 2});
     cr_assert(one_effect(&o, NET_STRANGER, 0) != NULL);
     cr_assert_eq(one_outcome(&o, 1), MOTET_E_COUNT);
     one_free(&o);
@@ -209,7 +169,7 @@ Test(netmgr_send, an_ack_of_what_was_never_sent)
 Test(netmgr_send, deadlines)
 {
     struct one o;
-    session(&o);
+    one_session(one_new(&o));
     cr_assert_eq(one_send(&o, 1, 1, 10), MOTET_OK);
     one_flush(&o);
     cr_assert_eq(one_send(&o, 2, 1, 10), MOTET_OK);
@@ -224,12 +184,12 @@ Test(netmgr_send, deadlines)
 Test(netmgr_send, a_deadline_while_the_queue_is_full)
 {
     struct one o;
-    session(&o);
+    one_session(one_new(&o));
     cr_assert_eq(one_send(&o, 1, 1, 10), MOTET_OK);
     cr_assert_eq(one_send(&o, 2, 1, 0), MOTET_OK);
     one_flush(&o);
-    uint32_t h = handle(&o);
-    uint64_t b = base(&o);
+    uint32_t h = one_bound(&o)->handle;
+    uint64_t b = one_bound(&o)->base;
     one_ack(&o, (struct net_ack){.handle = h,
                                  .flags = NET_ACK_REWIND,
                                  .round = 1,
@@ -237,8 +197,8 @@ Test(netmgr_send, a_deadline_while_the_queue_is_full)
                                  .credit_msgs = b});
     one_wait(&o, 10);
     cr_assert_eq(one_outcome(&o, 1), MOTET_E_FULL);
-    cr_assert_eq(data(&o, 0)->flags & NET_DATA_VOID, NET_DATA_VOID);
-    cr_assert_eq(data(&o, 0)->round, 1);
+    cr_assert_eq(one_sent(&o, 0)->flags & NET_DATA_VOID, NET_DATA_VOID);
+    cr_assert_eq(one_sent(&o, 0)->round, 1);
     cr_assert_eq(one_frames(&o, NET_DATA), 1, "a VOID needs no credit");
     one_ack(&o, (struct net_ack){.handle = h,
                                  .round = 1,
@@ -246,14 +206,14 @@ Test(netmgr_send, a_deadline_while_the_queue_is_full)
                                  .credit_msgs = b + 9,
                                  .credit_bytes = 100});
     one_flush(&o);
-    cr_assert_eq(data(&o, 0)->seq, b + 1);
+    cr_assert_eq(one_sent(&o, 0)->seq, b + 1);
     one_free(&o);
 }
 
 Test(netmgr_send, cancel)
 {
     struct one o;
-    session(&o);
+    one_session(one_new(&o));
     cr_assert_eq(one_send(&o, 1, 1, 0), MOTET_OK);
     one_flush(&o);
     cr_assert_eq(one_send(&o, 2, 1, 0), MOTET_OK);
@@ -273,13 +233,13 @@ Test(netmgr_send, cancel)
 Test(netmgr_send, refused)
 {
     struct one o;
-    session(&o);
+    one_session(one_new(&o));
     for (uint64_t i = 1; i <= 3; i++) {
         cr_assert_eq(one_send(&o, i, 1, 0), MOTET_OK);
     }
     one_flush(&o);
-    uint32_t h = handle(&o);
-    uint64_t b = base(&o);
+    uint32_t h = one_bound(&o)->handle;
+    uint64_t b = one_bound(&o)->base;
     struct net_ack a = {.handle = h,
                         .flags = NET_ACK_REFUSED,
                         .status = MOTET_E_PERMISSION,
@@ -291,10 +251,10 @@ Test(netmgr_send, refused)
     cr_assert_eq(one_outcome(&o, 1), MOTET_OK);
     cr_assert_eq(one_outcome(&o, 2), MOTET_E_PERMISSION);
     one_flush(&o);
-    cr_assert_eq(data(&o, 0)->seq, b + 1);
-    cr_assert_eq(data(&o, 0)->flags & NET_DATA_VOID, NET_DATA_VOID);
-    cr_assert_eq(data(&o, 1)->seq, b + 2);
-    cr_assert_eq(data(&o, 1)->round, 1);
+    cr_assert_eq(one_sent(&o, 0)->seq, b + 1);
+    cr_assert_eq(one_sent(&o, 0)->flags & NET_DATA_VOID, NET_DATA_VOID);
+    cr_assert_eq(one_sent(&o, 1)->seq, b + 2);
+    cr_assert_eq(one_sent(&o, 1)->round, 1);
     one_ack(&o, a); /* once more */
     cr_assert_eq(one_outcome(&o, 3), MOTET_E_COUNT);
     one_free(&o);
@@ -303,14 +263,14 @@ Test(netmgr_send, refused)
 Test(netmgr_send, a_reason_that_is_none)
 {
     struct one o;
-    session(&o);
+    one_session(one_new(&o));
     cr_assert_eq(one_send(&o, 1, 1, 0), MOTET_OK);
     one_flush(&o);
-    one_ack(&o, (struct net_ack){.handle = handle(&o),
+    one_ack(&o, (struct net_ack){.handle = one_bound(&o)->handle,
                                  .flags = NET_ACK_REFUSED,
                                  .status = 60000,
                                  .round = 1,
-                                 .next = base(&o)});
+                                 .next = one_bound(&o)->base});
     cr_assert_eq(motet_err_ran(one_outcome(&o, 1)), MOTET_RAN_NO);
     one_free(&o);
 }
@@ -318,13 +278,13 @@ Test(netmgr_send, a_reason_that_is_none)
 Test(netmgr_send, gone)
 {
     struct one o;
-    session(&o);
+    one_session(one_new(&o));
     for (uint64_t i = 1; i <= 3; i++) {
         cr_assert_eq(one_send(&o, i, 1, 0), MOTET_OK);
     }
     one_flush(&o);
-    uint32_t h = handle(&o);
-    uint64_t b = base(&o);
+    uint32_t h = one_bound(&o)->handle;
+    uint64_t b = one_bound(&o)->base;
     one_ack(&o, (struct net_ack){.handle = h,
                                  .flags = NET_ACK_GONE,
                                  .status = MOTET_E_CLOSED,
@@ -334,8 +294,8 @@ Test(netmgr_send, gone)
     cr_assert_eq(one_outcome(&o, 3), MOTET_E_CLOSED);
     cr_assert_eq(one_send(&o, 4, 1, 0), MOTET_OK);
     one_flush(&o);
-    cr_assert_neq(handle(&o), h);
-    cr_assert_eq(base(&o), b + 3);
+    cr_assert_neq(one_bound(&o)->handle, h);
+    cr_assert_eq(one_bound(&o)->base, b + 3);
     one_free(&o);
 }
 
@@ -345,11 +305,11 @@ Test(netmgr_send, gone)
 Test(netmgr_send, gone_with_nothing_kept_and_no_credit)
 {
     struct one o;
-    session(&o);
+    one_session(one_new(&o));
     cr_assert_eq(one_send(&o, 1, 1, 0), MOTET_OK);
     one_flush(&o);
-    uint32_t h = handle(&o);
-    uint64_t b = base(&o);
+    uint32_t h = one_bound(&o)->handle;
+    uint64_t b = one_bound(&o)->base;
     one_ack(&o,
             (struct net_ack){.handle = h, .next = b + 1, .credit_msgs = b + 1});
     cr_assert_eq(one_outcome(&o, 1), MOTET_OK);
@@ -359,65 +319,58 @@ Test(netmgr_send, gone_with_nothing_kept_and_no_credit)
                                  .next = b + 1});
     cr_assert_eq(one_send(&o, 2, 1, 0), MOTET_OK);
     one_flush(&o);
-    cr_assert_neq(handle(&o), h);
+    cr_assert_neq(one_bound(&o)->handle, h);
     one_free(&o);
 }
 
 static void break_and_resume(struct one *o)
 {
-    (void)!one_step(o, (struct net_in){.kind = NET_IN_CONN_DOWN, .conn = 1});
+    one_down(o, 1);
     struct net_hello h = one_hello();
-    one_accept(o, 2);
-    one_give_hello(o, 2, &h);
+    one_meet(o, 2, &h);
     one_flush(o);
 }
 
 Test(netmgr_send, resumption)
 {
     struct one o;
-    session(&o);
+    one_session(one_new(&o));
     for (uint64_t i = 1; i <= 3; i++) {
         cr_assert_eq(one_send(&o, i, 1, 0), MOTET_OK);
     }
     one_flush(&o);
-    uint32_t h = handle(&o);
-    uint64_t b = base(&o);
+    uint32_t h = one_bound(&o)->handle;
+    uint64_t b = one_bound(&o)->base;
     break_and_resume(&o);
-    const struct net_bind *bind = &one_frame(&o, NET_BIND, 0)->e.frame.u.bind;
+    const struct net_bind *bind = one_bound(&o);
     cr_assert(bind->resume);
     cr_assert_neq(bind->handle, h);
     cr_assert_eq(bind->base, b);
     cr_assert_eq(one_frames(&o, NET_DATA), 0, "the answer is waited for");
-    struct net_frame f = {
-        .kind = NET_ACK,
-        .u = {.ack = {.handle = h, .next = b + 3}},
-    };
-    one_give(&o, 2, f);
+    struct net_ack a = {.handle = h, .next = b + 3};
+    one_ack_on(&o, 2, a);
     cr_assert_eq(one_outcome(&o, 3), MOTET_E_COUNT, "of another connection");
-    f.u.ack.handle = h + 1;
-    f.u.ack.next = b + 2;
-    f.u.ack.credit_msgs = b + 9;
-    one_give(&o, 2, f);
+    a.handle = h + 1;
+    a.next = b + 2;
+    a.credit_msgs = b + 9;
+    one_ack_on(&o, 2, a);
     cr_assert_eq(one_outcome(&o, 1), MOTET_OK);
     cr_assert_eq(one_outcome(&o, 2), MOTET_OK);
     one_flush(&o);
-    cr_assert_eq(data(&o, 0)->seq, b + 2);
+    cr_assert_eq(one_sent(&o, 0)->seq, b + 2);
     one_free(&o);
 }
 
 Test(netmgr_send, what_was_lost_with_a_connection_is_certain_again)
 {
     struct one o;
-    session(&o);
+    one_session(one_new(&o));
     cr_assert_eq(one_send(&o, 1, 1, 0), MOTET_OK);
     one_flush(&o);
-    uint64_t b = base(&o);
+    uint64_t b = one_bound(&o)->base;
     break_and_resume(&o);
-    one_give(&o, 2,
-             (struct net_frame){
-                 .kind = NET_ACK,
-                 .u = {.ack = {.handle = handle(&o), .next = b}},
-             });
+    one_ack_on(&o, 2,
+               (struct net_ack){.handle = one_bound(&o)->handle, .next = b});
     struct net_in in = {.kind = NET_IN_CANCEL,
                         .ticket = 1,
                         .src = one_here(),
@@ -430,89 +383,80 @@ Test(netmgr_send, what_was_lost_with_a_connection_is_certain_again)
 Test(netmgr_send, an_ack_that_was_overtaken)
 {
     struct one o;
-    session(&o);
+    one_session(one_new(&o));
     cr_assert_eq(one_send(&o, 1, 1, 0), MOTET_OK);
     one_flush(&o);
-    struct net_ack a = {.handle = handle(&o),
+    struct net_ack a = {.handle = one_bound(&o)->handle,
                         .round = 1,
-                        .next = base(&o),
-                        .credit_msgs = base(&o) + 1,
+                        .next = one_bound(&o)->base,
+                        .credit_msgs = one_bound(&o)->base + 1,
                         .credit_bytes = 100};
     one_ack(&o, a);
     a.round = 0;
     a.credit_msgs = a.next;
     one_ack(&o, a);
     one_flush(&o);
-    cr_assert_eq(data(&o, 0)->round, 1);
+    cr_assert_eq(one_sent(&o, 0)->round, 1);
     one_free(&o);
 }
 
 Test(netmgr_send, a_record_that_was_evicted)
 {
     struct one o;
-    session(&o);
+    one_session(one_new(&o));
     cr_assert_eq(one_send(&o, 1, 1, 0), MOTET_OK);
     one_flush(&o);
-    uint64_t b = base(&o);
-    (void)!one_step(&o, (struct net_in){.kind = NET_IN_CONN_DOWN, .conn = 1});
+    uint64_t b = one_bound(&o)->base;
+    one_down(&o, 1);
     cr_assert_eq(one_send(&o, 2, 1, 0), MOTET_OK);
     struct net_hello h = one_hello();
-    one_accept(&o, 2);
-    one_give_hello(&o, 2, &h);
+    one_meet(&o, 2, &h);
     one_flush(&o);
-    struct net_frame f = {
-        .kind = NET_ACK,
-        .u = {.ack = {.handle = handle(&o),
-                      .flags = NET_ACK_GONE,
-                      .status = MOTET_E_MAYBE_LOST,
-                      .next = b}},
-    };
-    one_give(&o, 2, f);
+    one_ack_on(&o, 2,
+               (struct net_ack){.handle = one_bound(&o)->handle,
+                                .flags = NET_ACK_GONE,
+                                .status = MOTET_E_MAYBE_LOST,
+                                .next = b});
     cr_assert_eq(one_outcome(&o, 1), MOTET_E_MAYBE_LOST);
     cr_assert_eq(one_outcome(&o, 2), MOTET_E_COUNT);
     one_flush(&o);
-    cr_assert_eq(base(&o), b + 1);
-    cr_assert(!one_frame(&o, NET_BIND, 0)->e.frame.u.bind.resume);
-    cr_assert_eq(data(&o, 0)->seq, b + 1);
+    cr_assert_eq(one_bound(&o)->base, b + 1);
+    cr_assert(!one_bound(&o)->resume);
+    cr_assert_eq(one_sent(&o, 0)->seq, b + 1);
     one_free(&o);
 }
 
 Test(netmgr_send, death)
 {
     struct one o;
-    session(&o);
+    one_session(one_new(&o));
     cr_assert_eq(one_send(&o, 1, 1, 0), MOTET_OK);
     one_flush(&o);
     cr_assert_eq(one_send(&o, 2, 1, 0), MOTET_OK);
     struct net_in later = one_send_in(&o, 3, 0, 0);
     later.dst = ui_make(ONE_PEER, 21, UI_PORT, 1);
     cr_assert_eq(one_step(&o, later), MOTET_OK, "of its next life");
-    (void)!one_step(&o, (struct net_in){.kind = NET_IN_DEAD,
-                                        .site = ONE_PEER,
-                                        .incarnation = 20});
+    one_dead(&o, 20);
     cr_assert_eq(one_outcome(&o, 1), MOTET_E_MAYBE_SITE_DEAD);
     cr_assert_eq(one_outcome(&o, 2), MOTET_E_SITE_DEAD);
     cr_assert_eq(one_outcome(&o, 3), MOTET_E_COUNT);
     struct net_hello h = one_hello();
     h.incarnation = 21;
-    one_accept(&o, 2);
-    one_give_hello(&o, 2, &h);
+    one_meet(&o, 2, &h);
     one_flush(&o);
-    cr_assert_eq(data(&o, 0)->seq, base(&o));
+    cr_assert_eq(one_sent(&o, 0)->seq, one_bound(&o)->base);
     one_free(&o);
 }
 
 Test(netmgr_send, bye)
 {
     struct one o;
-    session(&o);
+    one_session(one_new(&o));
     cr_assert_eq(one_send(&o, 1, 1, 0), MOTET_OK);
     one_give(&o, 1, (struct net_frame){.kind = NET_BYE});
     cr_assert_eq(one_effect(&o, NET_PEER_BYE, 0)->e.incarnation, 20);
     cr_assert_eq(one_outcome(&o, 1), MOTET_E_COUNT, "its ports may have moved");
-    (void)!one_step(&o, (struct net_in){.kind = NET_IN_DEAD,
-                                        .site = ONE_PEER,
-                                        .incarnation = 20});
+    one_dead(&o, 20);
     cr_assert_eq(one_outcome(&o, 1), MOTET_E_SITE_DEAD);
     one_free(&o);
 }
@@ -520,20 +464,19 @@ Test(netmgr_send, bye)
 Test(netmgr_send, moved)
 {
     struct one o;
-    session(&o);
+    one_session(one_new(&o));
     struct net_hello h = one_hello();
     h.site = 9;
     strcpy(h.name, "third");
-    one_accept(&o, 2);
-    one_give_hello(&o, 2, &h);
+    one_meet(&o, 2, &h);
     for (uint64_t i = 1; i <= 3; i++) {
         cr_assert_eq(one_send(&o, i, 1, 0), MOTET_OK);
     }
     one_flush(&o);
-    uint64_t b = base(&o);
+    uint64_t b = one_bound(&o)->base;
     one_give(&o, 1,
              (struct net_frame){.kind = NET_MOVED,
-                                .u = {.moved = {.handle = handle(&o),
+                                .u = {.moved = {.handle = one_bound(&o)->handle,
                                                 .site = 9,
                                                 .incarnation = 20,
                                                 .epoch = 2,
@@ -548,16 +491,15 @@ Test(netmgr_send, moved)
     /* The second may have been taken before the move: its record has moved. */
     cr_assert(bind->e.frame.u.bind.resume);
     cr_assert(one_frame(&o, NET_DATA, 0) == NULL);
-    one_give(&o, 2,
-             (struct net_frame){.kind = NET_ACK,
-                                .u = {.ack = {.handle = handle(&o),
-                                              .next = b + 2,
-                                              .credit_msgs = b + 16,
-                                              .credit_bytes = 65536}}});
+    one_ack_on(&o, 2,
+               (struct net_ack){.handle = one_bound(&o)->handle,
+                                .next = b + 2,
+                                .credit_msgs = b + 16,
+                                .credit_bytes = 65536});
     cr_assert_eq(one_outcome(&o, 2), MOTET_OK);
     cr_assert_eq(one_outcome(&o, 3), MOTET_E_COUNT);
     one_flush(&o);
-    cr_assert_eq(data(&o, 0)->seq, b + 2);
+    cr_assert_eq(one_sent(&o, 0)->seq, b + 2);
     cr_assert_eq(one_send(&o, 4, 1, 0), MOTET_OK);
     one_flush(&o);
     cr_assert_eq(one_frame(&o, NET_DATA, 0)->e.conn, 2);
@@ -567,27 +509,19 @@ Test(netmgr_send, moved)
 Test(netmgr_send, a_flow_begins_again_above_its_old_numbers)
 {
     struct one o;
-    session(&o);
+    one_session(one_new(&o));
     cr_assert_eq(one_send(&o, 1, 1, 0), MOTET_OK);
     one_flush(&o);
-    uint64_t b = base(&o);
-    uint32_t first = handle(&o);
+    uint64_t b = one_bound(&o)->base;
+    uint32_t first = one_bound(&o)->handle;
     one_ack(&o, (struct net_ack){.handle = first, .next = b + 1});
     cr_assert_eq(one_outcome(&o, 1), MOTET_OK);
     cr_assert_eq(netmgr_counts(o.net).flows_out, 1);
-    for (int i = 0; i < 31; i++) {
-        one_wait(&o, 500);
-        const struct one_effect *ping = one_frame(&o, NET_PING, 0);
-        if (ping != NULL) {
-            one_give(&o, 1,
-                     (struct net_frame){.kind = NET_PONG,
-                                        .u = {.ping = ping->e.frame.u.ping}});
-        }
-    }
+    one_pass(&o, 15500);
     cr_assert_eq(netmgr_counts(o.net).flows_out, 0, "idle for 15 s");
     cr_assert_eq(one_send(&o, 2, 1, 0), MOTET_OK);
     one_flush(&o);
-    cr_assert_gt(base(&o), b + 1);
+    cr_assert_gt(one_bound(&o)->base, b + 1);
     one_free(&o);
 }
 
@@ -595,7 +529,7 @@ Test(netmgr_send, a_flow_begins_again_above_its_old_numbers)
 Test(netmgr_send, a_flow_begins_again_above_two_million_numbers)
 {
     struct one o;
-    session(&o);
+    one_session(one_new(&o));
     uint64_t next = 0;
     uint32_t h = 0;
     for (uint64_t i = 0; i < (2 << 20) / 1000 + 100; i++) {
@@ -605,8 +539,8 @@ Test(netmgr_send, a_flow_begins_again_above_two_million_numbers)
         }
         one_flush(&o);
         if (h == 0) {
-            h = handle(&o);
-            next = base(&o);
+            h = one_bound(&o)->handle;
+            next = one_bound(&o)->base;
         }
         do {
             next += one_frames(&o, NET_DATA);
@@ -625,10 +559,9 @@ Test(netmgr_send, a_flow_begins_again_above_two_million_numbers)
     cr_assert_eq(one_send(&o, 1, 1, 0), MOTET_OK);
     one_flush(&o);
     struct net_hello hello = one_hello();
-    one_accept(&o, 2);
-    one_give_hello(&o, 2, &hello);
+    one_meet(&o, 2, &hello);
     one_flush(&o);
-    cr_assert_geq(base(&o), next);
+    cr_assert_geq(one_bound(&o)->base, next);
     one_free(&o);
 }
 
@@ -636,7 +569,7 @@ Test(netmgr_send, a_flow_begins_again_above_two_million_numbers)
 Test(netmgr_send, large_and_small)
 {
     struct one o;
-    session(&o);
+    one_session(one_new(&o));
     struct net_in big = one_send_in(&o, 1, 16 << 20, 0);
     big.src = ui_make(ONE_SITE, ONE_INCARNATION, UI_PORT, 99);
     cr_assert_eq(one_step(&o, big), MOTET_OK);
@@ -648,9 +581,7 @@ Test(netmgr_send, large_and_small)
     one_wait(&o, 0);
     const struct one_effect *dial = one_effect(&o, NET_DIAL, 0);
     cr_assert_eq(dial->e.lane, NET_BULK);
-    uint64_t id = dial->e.dial;
-    (void)!one_step(
-        &o, (struct net_in){.kind = NET_IN_CONN_UP, .conn = 2, .dial = id});
+    one_answered(&o, 2, dial->e.dial);
     struct net_hello h = one_hello();
     h.lane = NET_BULK;
     h.answer = true;
@@ -668,15 +599,15 @@ Test(netmgr_send, large_and_small)
     small.src = ui_make(ONE_SITE, ONE_INCARNATION, UI_PORT, 98);
     cr_assert_eq(one_step(&o, small), MOTET_OK);
     one_flush(&o);
-    cr_assert_eq(data(&o, 0)->total, 16 << 20);
-    cr_assert_eq(data(&o, 1)->total, 9000, "they take turns");
+    cr_assert_eq(one_sent(&o, 0)->total, 16 << 20);
+    cr_assert_eq(one_sent(&o, 1)->total, 9000, "they take turns");
     one_free(&o);
 }
 
 Test(netmgr_send, memory_that_runs_out_changes_nothing)
 {
     struct one o;
-    session(&o);
+    one_session(one_new(&o));
     struct net_in in = one_send_in(&o, 1, 10, 0);
     size_t cap = o.mem.cap_bytes;
     for (size_t extra = 0;; extra += 64) {
