@@ -63,25 +63,36 @@ Test(attach_limits, a_peer_that_says_nothing_is_sent_away)
     ground_stop(&g);
 }
 
-Test(attach_limits, what_one_attachment_has_is_limited)
+/* One attachment may have little of each. */
+static void start_tight(struct ground *g)
+{
+    g->limits = attach_limits_default();
+    g->limits.ports_max = 3;
+    g->limits.watches_max = 2;
+    g->limits.calls_max = 2;
+    g->limits.sends_max = 2;
+    g->limits.receives_max = 2;
+    g->limits.held_max = 2;
+    ground_start(g);
+}
+
+static void stop_tight(struct ground *g)
+{
+    cr_expect_eq(ground_logged(g), 0);
+    ground_stop(g);
+}
+
+Test(attach_limits, ports_and_watches_of_one_attachment)
 {
     struct ground g = {0};
-    g.limits = attach_limits_default();
-    g.limits.ports_max = 3;
-    g.limits.watches_max = 2;
-    g.limits.calls_max = 2;
-    g.limits.sends_max = 2;
-    g.limits.receives_max = 2;
-    g.limits.held_max = 2;
-    ground_start(&g);
+    start_tight(&g);
     struct motet *m = ground_attach(&g);
     struct motet_port *ports[3];
     struct motet_port *more;
     struct motet_msg msg;
-    struct motet_event event;
     uint64_t watches[3];
     for (int i = 0; i < 3; i++) {
-        ports[i] = ground_port(m, i == 0 ? "self" : NULL);
+        ports[i] = ground_port(m, NULL);
     }
     cr_expect_eq(motet_port_create(m, NULL, &more), MOTET_E_LIMIT);
     motet_port_delete(ports[2]);
@@ -100,38 +111,59 @@ Test(attach_limits, what_one_attachment_has_is_limited)
     }
     ports[1] = ground_port(m, NULL);
     OK(motet_watch(ports[0], motet_port_ui(ports[1]), &watches[0]));
+    motet_detach(m);
+    stop_tight(&g);
+}
 
+/* The last of what was started is one too many. */
+static void expect_limit(struct motet *m, uint64_t token)
+{
+    struct motet_event event;
+    OK(motet_event(m, &event, 1000));
+    cr_expect_eq(event.err, MOTET_E_LIMIT);
+    cr_expect_eq(event.token, token);
+}
+
+Test(attach_limits, messages_of_one_attachment)
+{
+    struct ground g = {0};
+    start_tight(&g);
+    struct motet *m = ground_attach(&g);
+    struct motet_port *self = ground_port(m, "self");
+    struct motet_port *from = ground_port(m, NULL);
+    struct motet_msg calls[2], msg;
+    struct motet_event event;
     for (uint64_t i = 0; i < 3; i++) {
-        OK(motet_call_start(ports[1], motet_to("self"), raw_text("x"), 60000, i,
+        OK(motet_call_start(from, motet_to("self"), raw_text("x"), 60000, i,
                             NULL));
     }
-    OK(motet_event(m, &event, 1000));
-    cr_expect_eq(event.err, MOTET_E_LIMIT);
-    cr_expect_eq(event.token, 2);
-
+    expect_limit(m, 2);
     for (uint64_t i = 0; i < 3; i++) {
-        OK(motet_send_start(ports[1], motet_to_waiting("nobody"), raw_text("x"),
+        OK(motet_send_start(from, motet_to_waiting("nobody"), raw_text("x"),
                             60000, 10 + i));
     }
-    OK(motet_event(m, &event, 1000));
-    cr_expect_eq(event.err, MOTET_E_LIMIT);
-    cr_expect_eq(event.token, 12);
+    expect_limit(m, 12);
 
-    struct motet_msg calls[2];
     for (int i = 0; i < 2; i++) {
-        OK(motet_receive(ports[0], &calls[i], 1000));
+        OK(motet_receive(self, &calls[i], 1000));
         cr_expect_eq(calls[i].kind, MOTET_MSG_CALL);
     }
-    cr_expect_eq(motet_receive(ports[0], &msg, 100), MOTET_E_LIMIT,
+    cr_expect_eq(motet_receive(self, &msg, 100), MOTET_E_LIMIT,
                  "two replies are owed");
     OK(motet_reply(&calls[0], "x", 1));
-    cr_expect_eq(motet_receive(ports[0], &msg, 100), MOTET_E_TIMEOUT);
+    cr_expect_eq(motet_receive(self, &msg, 100), MOTET_E_TIMEOUT);
     OK(motet_event(m, &event, 1000));
-    OK(motet_call_start(ports[1], motet_to("self"), raw_text("x"), 60000, 20,
+    OK(motet_call_start(from, motet_to("self"), raw_text("x"), 60000, 20,
                         NULL));
-    OK(motet_receive(ports[0], &msg, 1000));
+    OK(motet_receive(self, &msg, 1000));
     motet_detach(m);
+    stop_tight(&g);
+}
 
+Test(attach_limits, receives_of_one_attachment)
+{
+    struct ground g = {0};
+    start_tight(&g);
     const int fd = raw_greeted(&g);
     for (uint64_t i = 0; i < 3; i++) {
         raw_say(fd, &(struct attach_frame){
@@ -143,8 +175,7 @@ Test(attach_limits, what_one_attachment_has_is_limited)
     cr_expect_eq(f.id, 12);
     cr_expect_eq(f.err, MOTET_E_LIMIT);
     close(fd);
-    cr_expect_eq(ground_logged(&g), 0);
-    ground_stop(&g);
+    stop_tight(&g);
 }
 
 Test(attach_limits, what_is_too_big_is_refused_at_its_end)

@@ -161,23 +161,31 @@ Test(netmgr_move, acknowledgements_meanwhile_are_asked_for)
 /* ---- What goes along -------------------------------------------------------
  */
 
+/* Five are sent, two of them acknowledged; then the port stands still, and its
+ * image is in `items`. @return the number of the first */
+static uint64_t frozen_after_two_of_five(struct one *o)
+{
+    one_session(one_new(o));
+    for (uint64_t i = 1; i <= 5; i++) {
+        cr_assert_eq(one_send(o, i, 10, i == 5 ? 80 : 0), MOTET_OK);
+    }
+    one_flush(o);
+    const uint64_t base = one_bound(o)->base;
+    one_ack(o, (struct net_ack){.handle = one_bound(o)->handle,
+                                .next = base + 2,
+                                .credit_msgs = base + 5,
+                                .credit_bytes = 10});
+    o->now += 30 * ONE_MS;
+    freeze(o, one_here());
+    image(o, one_here());
+    cr_assert_eq(item_count, 4);
+    return base;
+}
+
 Test(netmgr_move, send_counters_and_what_has_no_outcome)
 {
-    struct one o, to;
-    one_session(one_new(&o));
-    for (uint64_t i = 1; i <= 5; i++) {
-        cr_assert_eq(one_send(&o, i, 10, i == 5 ? 80 : 0), MOTET_OK);
-    }
-    one_flush(&o);
-    const uint64_t base = one_bound(&o)->base;
-    one_ack(&o, (struct net_ack){.handle = one_bound(&o)->handle,
-                                 .next = base + 2,
-                                 .credit_msgs = base + 5,
-                                 .credit_bytes = 10});
-    o.now += 30 * ONE_MS;
-    freeze(&o, one_here());
-    image(&o, one_here());
-    cr_assert_eq(item_count, 4);
+    struct one o;
+    const uint64_t base = frozen_after_two_of_five(&o);
     const struct image_item *f = &items[0];
     cr_expect_eq(f->kind, IMAGE_SFLOW);
     cr_expect(ui_equal(f->port, one_here()) && ui_equal(f->peer, one_there()));
@@ -195,7 +203,13 @@ Test(netmgr_move, send_counters_and_what_has_no_outcome)
     }
     cr_expect_eq(items[1].left_ns, UINT64_MAX);
     cr_expect_eq(items[3].left_ns, 50 * ONE_MS);
+    one_free(&o);
+}
 
+Test(netmgr_move, what_has_no_outcome_gets_it_there)
+{
+    struct one o, to;
+    const uint64_t base = frozen_after_two_of_five(&o);
     other_new(&to);
     freeze(&to, one_here());
     give_all(&to, 10);
@@ -209,8 +223,7 @@ Test(netmgr_move, send_counters_and_what_has_no_outcome)
     cr_expect_eq(b->src_epoch, 2);
     cr_expect_eq(b->origin_site, ONE_SITE);
     cr_expect_eq(b->origin_epoch, 1);
-    const uint32_t handle = b->handle;
-    one_ack(&to, (struct net_ack){.handle = handle,
+    one_ack(&to, (struct net_ack){.handle = b->handle,
                                   .next = base + 3,
                                   .credit_msgs = base + 9,
                                   .credit_bytes = 1000});

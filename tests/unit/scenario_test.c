@@ -30,65 +30,66 @@ static bool read_text(const char *text)
     return ok;
 }
 
+static const struct {
+    const char *text;
+    int line;
+    const char *says;
+} bad[] = {
+    {"", 1, "it is empty; begin with name"},
+    {"- a\n", 1, "keys and values are wanted here: name about"},
+    {"sites: 3\n", 1, "a scenario needs a name"},
+    {"name: a b\n", 1, "\"a b\" is no name"},
+    {"name: x\nsite: 3\n", 2, "no key \"site\" here; there are: name"},
+    {"name: x\nname: y\n", 2, "name: said twice"},
+    {"name: x\nsites: 1\n", 2, "\"1\" is no number from 2 to 32"},
+    {"name: x\nsites: [3]\n", 2, "one word is wanted here"},
+    {"name: x\nfor: 5\n", 2, "write it like 500ms, 8s or 2m"},
+    {"name: x\nfor: 0s\n", 2, "is no time from 1s to"},
+    {"name: x\nfor: 2d\n", 2, "is no time"},
+    {"name: x\nnetwork: wild\n", 2, "there are calm lossy"},
+    {"name: x\nworkload: {rate: 0/s}\n", 2, "write it like 40/s"},
+    {"name: x\nworkload: {actors: 9}\n", 2, "is no number from 1 to 3"},
+    {"name: x\nnemesis: kill\n", 2, "a list is wanted"},
+    {"name: x\nnemesis: [kil]\n", 2, "no nemesis \"kil\"; there are: kill"},
+    {"name: x\nholds: {core: maybe}\n", 2, "say yes or no"},
+    {"name: x\nseed: x\n", 2, "a number is wanted"},
+    {"name: x\nfaults: 3\n", 2, "each line beginning with -"},
+    {"name: x\nfaults:\n- {at: 1s}\n", 3, "needs a time and a kind"},
+    {"name: x\nfaults:\n- {fault: ring}\n", 3, "needs a time and a kind"},
+    {"name: x\nfaults:\n- {at: 1s, fault: burn}\n", 3, "no fault \"burn\""},
+    {"name: x\nfaults:\n- {at: 1s, fault: kill}\n", 3, "say site: site1"},
+    {"name: x\nfaults:\n- {at: 1s, fault: kill, from: site1, to: site2}\n", 3,
+     "say site: site1"},
+    {"name: x\nfaults:\n- {at: 1s, fault: cut, site: site1}\n", 3,
+     "say from: site1, to: site2"},
+    {"name: x\nfaults:\n- {at: 1s, fault: cut, from: site1}\n", 3,
+     "say from: site1, to: site2"},
+    {"name: x\nfaults:\n- {at: 1s, fault: ring, site: site1}\n", 3,
+     "leave site, from and to out"},
+    {"name: x\nfaults:\n\n- {at: 1s, fault: kill, site: site4}\n", 4,
+     "no site \"site4\"; there are site1 to site3"},
+    {"name: x\nfaults:\n- {at: 1s, fault: kill, site: paris}\n", 3,
+     "no site \"paris\""},
+    {"name: x\nfor: 9s\nfaults:\n- {at: 9s, fault: kill, site: site1}\n", 4,
+     "the run ends at 9s"},
+    {"name: x\nfaults:\n- {at: 1s, fault: loss, from: all, to: all}\n", 3,
+     "say by how much, like by: 30%"},
+    {"name: x\nfaults:\n- at: 1s\n  fault: loss\n  from: all\n  to: all\n"
+     "  by: 101%\n",
+     7, "at most 100%"},
+    {"name: x\nfaults:\n- {at: 1s, fault: kill, site: all, by: 3%}\n", 3,
+     "takes no \"by\""},
+    {"name: x\nfaults:\n- {at: 1s, fault: kill, site: all, burst: 3}\n", 3,
+     "burst belongs to loss"},
+    {"name: x\nfaults:\n- {at: 1s, fault: kill, site: all, times: 3}\n", 3,
+     "say how often too"},
+    {"name: x\nfaults:\n- {at: 1s, fault: clock, site: all, by: 0s}\n", 3,
+     "like by: 1h or -90s"},
+    {"name: x\nfaults: [\n", 3, "(no YAML)"},
+};
+
 Test(scenario, what_is_wrong_is_told_with_its_line_and_what_to_do)
 {
-    static const struct {
-        const char *text;
-        int line;
-        const char *says;
-    } bad[] = {
-        {"", 1, "it is empty; begin with name"},
-        {"- a\n", 1, "keys and values are wanted here: name about"},
-        {"sites: 3\n", 1, "a scenario needs a name"},
-        {"name: a b\n", 1, "\"a b\" is no name"},
-        {"name: x\nsite: 3\n", 2, "no key \"site\" here; there are: name"},
-        {"name: x\nname: y\n", 2, "name: said twice"},
-        {"name: x\nsites: 1\n", 2, "\"1\" is no number from 2 to 32"},
-        {"name: x\nsites: [3]\n", 2, "one word is wanted here"},
-        {"name: x\nfor: 5\n", 2, "write it like 500ms, 8s or 2m"},
-        {"name: x\nfor: 0s\n", 2, "is no time from 1s to"},
-        {"name: x\nfor: 2d\n", 2, "is no time"},
-        {"name: x\nnetwork: wild\n", 2, "there are calm lossy"},
-        {"name: x\nworkload: {rate: 0/s}\n", 2, "write it like 40/s"},
-        {"name: x\nworkload: {actors: 9}\n", 2, "is no number from 1 to 3"},
-        {"name: x\nnemesis: kill\n", 2, "a list is wanted"},
-        {"name: x\nnemesis: [kil]\n", 2, "no nemesis \"kil\"; there are: kill"},
-        {"name: x\nholds: {core: maybe}\n", 2, "say yes or no"},
-        {"name: x\nseed: x\n", 2, "a number is wanted"},
-        {"name: x\nfaults: 3\n", 2, "each line beginning with -"},
-        {"name: x\nfaults:\n- {at: 1s}\n", 3, "needs a time and a kind"},
-        {"name: x\nfaults:\n- {fault: ring}\n", 3, "needs a time and a kind"},
-        {"name: x\nfaults:\n- {at: 1s, fault: burn}\n", 3, "no fault \"burn\""},
-        {"name: x\nfaults:\n- {at: 1s, fault: kill}\n", 3, "say site: site1"},
-        {"name: x\nfaults:\n- {at: 1s, fault: kill, from: site1, to: site2}\n",
-         3, "say site: site1"},
-        {"name: x\nfaults:\n- {at: 1s, fault: cut, site: site1}\n", 3,
-         "say from: site1, to: site2"},
-        {"name: x\nfaults:\n- {at: 1s, fault: cut, from: site1}\n", 3,
-         "say from: site1, to: site2"},
-        {"name: x\nfaults:\n- {at: 1s, fault: ring, site: site1}\n", 3,
-         "leave site, from and to out"},
-        {"name: x\nfaults:\n\n- {at: 1s, fault: kill, site: site4}\n", 4,
-         "no site \"site4\"; there are site1 to site3"},
-        {"name: x\nfaults:\n- {at: 1s, fault: kill, site: paris}\n", 3,
-         "no site \"paris\""},
-        {"name: x\nfor: 9s\nfaults:\n- {at: 9s, fault: kill, site: site1}\n", 4,
-         "the run ends at 9s"},
-        {"name: x\nfaults:\n- {at: 1s, fault: loss, from: all, to: all}\n", 3,
-         "say by how much, like by: 30%"},
-        {"name: x\nfaults:\n- at: 1s\n  fault: loss\n  from: all\n  to: all\n"
-         "  by: 101%\n",
-         7, "at most 100%"},
-        {"name: x\nfaults:\n- {at: 1s, fault: kill, site: all, by: 3%}\n", 3,
-         "takes no \"by\""},
-        {"name: x\nfaults:\n- {at: 1s, fault: kill, site: all, burst: 3}\n", 3,
-         "burst belongs to loss"},
-        {"name: x\nfaults:\n- {at: 1s, fault: kill, site: all, times: 3}\n", 3,
-         "say how often too"},
-        {"name: x\nfaults:\n- {at: 1s, fault: clock, site: all, by: 0s}\n", 3,
-         "like by: 1h or -90s"},
-        {"name: x\nfaults: [\n", 3, "(no YAML)"},
-    };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         char line[96];
         cr_expect_not(read_text(bad[i].text), "%s", bad[i].text);
