@@ -8,7 +8,6 @@ import pathlib
 import re
 import shutil
 import signal
-import subprocess
 import time
 import unittest
 
@@ -35,8 +34,6 @@ faults:
 holds: {calls: 20}
 """
 
-
-NOBODY = 65534
 
 
 def processes(folder):
@@ -265,26 +262,17 @@ class Scenarios(lab.LabTest):
 
     @unittest.skipIf(os.geteuid() != 0, "needs root to be somebody else")
     def test_without_root(self):
-        home = pathlib.Path(self.lab.folder, "n")
-        home.mkdir()
-        os.chmod(self.lab.folder, 0o711)
-        os.chown(home, NOBODY, NOBODY)
-        env = {**self.lab.env, "HOME": str(home),
-               "MOTET_RUNTIME_DIR": f"{home}/r", "XDG_STATE_HOME": f"{home}/s",
-               "XDG_DATA_HOME": f"{home}/d"}
+        env = self.lab.home_of_nobody()
         for ground, scenario, code, line in (
                 ("netns", "calm", 77, "network namespaces need root"),
                 ("qemu", "strangers", 2, "stranger cannot be done on qemu: as "
                  "root only: ")):
-            done = subprocess.run(
-                [lab.MOTET, "chaos", "run", scenario, "--on", ground], env=env,
-                stdin=subprocess.DEVNULL, capture_output=True, timeout=30,
-                check=False, user=NOBODY, group=NOBODY, extra_groups=[],
-                text=True)
-            self.assertEqual(done.returncode, code, done.stderr)
-            self.assertIn(f"motet: chaos run {scenario}: {line}",
-                          done.stderr.splitlines()[0])
-            self.assertGreater(len(done.stderr.splitlines()), 1, "and a hint")
+            result = self.lab.motet("chaos", "run", scenario, "--on", ground,
+                                    env=env, user=lab.NOBODY, timeout=30)
+            self.assertEqual(result.code, code, result)
+            lines = result.err.splitlines()
+            self.assertIn(f"motet: chaos run {scenario}: {line}", lines[0])
+            self.assertGreater(len(lines), 1, "and a hint")
 
 
 class ByHand(lab.LabTest):

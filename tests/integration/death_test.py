@@ -75,7 +75,7 @@ class Death(lab.LabTest):
 
     def test_a_watch_of_a_site(self):
         watcher = self.lab.start("watch", "site2", "-s", "site3")
-        time.sleep(0.5)
+        self.assertIn(b"watching site2", watcher.stderr.readline())
         self.kill("site2")
         result = self.lab.finish(watcher, timeout=DEAD_WITHIN_S + 4)
         self.assertEqual(result.code, 0, result)

@@ -26,6 +26,8 @@ MOTETD = BIN / "motetd"
 # the release build.
 PATIENCE = 30
 
+NOBODY = 65534  # a user who is not root
+
 # As CHECK, the sanitizers and glibc say it.
 FAULT = re.compile(r"check failed|Sanitizer: |runtime error:|corrupted")
 
@@ -123,15 +125,18 @@ class Lab:
 
     # ---- commands
 
-    def motet(self, *args, stdin=None, timeout=60, env=None):
-        """Runs a command to its end; `timeout` guards against a hang."""
+    def motet(self, *args, stdin=None, timeout=60, env=None, user=None):
+        """Runs a command to its end, as `user` (by root only); `timeout` guards
+        against a hang."""
         args = [str(a) for a in args]
+        who = {} if user is None else {"user": user, "group": user,
+                                       "extra_groups": []}
         if "--purge" in args:
             self.look_for_faults()
         done = subprocess.run(
             [str(MOTET), *args], env={**self.env, **(env or {})},
             input=b"" if stdin is None else stdin,
-            capture_output=True, timeout=timeout, check=False)
+            capture_output=True, timeout=timeout, check=False, **who)
         return Result(args, done)
 
     def start(self, *args, stdin=None):
@@ -173,6 +178,15 @@ class Lab:
         return result
 
     # ---- files
+
+    def home_of_nobody(self):
+        """Makes it. Returns the environment of who lives there."""
+        home = pathlib.Path(self.folder, "n")
+        home.mkdir()
+        os.chmod(self.folder, 0o711)
+        os.chown(home, NOBODY, NOBODY)
+        return {"HOME": str(home), "MOTET_RUNTIME_DIR": f"{home}/r",
+                "XDG_STATE_HOME": f"{home}/s", "XDG_DATA_HOME": f"{home}/d"}
 
     def state(self, cluster="lab"):
         return pathlib.Path(self.folder, "s/motet", cluster)

@@ -4,7 +4,6 @@ types; and what is said when they cannot."""
 
 import os
 import signal
-import subprocess
 import unittest
 
 import lab
@@ -316,31 +315,27 @@ class Migrate(Migrating):
 @unittest.skipUnless(os.geteuid() == 0, "to be another user one must be root")
 class NotTheOperator(Migrating):
     """Somebody else, whom the site lets in, may not move what is not theirs."""
-    NOBODY = 65534
 
     def test_not_permitted(self):
         state = self.lab.state()
         with open(state / "site1.conf", "a") as conf:
-            conf.write(f"allow = {self.NOBODY}\n")
+            conf.write(f"allow = {lab.NOBODY}\n")
         self.ok("site", "restart", "site1")
         for folder in (self.lab.folder, f"{self.lab.folder}/r/lab", state):
             os.chmod(folder, 0o755)
 
         def as_nobody(*args):
-            return subprocess.run(
-                [lab.MOTET, *args], env=self.lab.env, user=self.NOBODY,
-                group=self.NOBODY, extra_groups=[], capture_output=True,
-                text=True, timeout=30, check=False)
+            return self.lab.motet(*args, user=lab.NOBODY)
 
         self.assertEqual(as_nobody("call", "echo", "x", "-s",
-                                   "site1").stdout, "x")
+                                   "site1").out, "x")
         for words in (("port", "migrate", "counter", "site2"),
                       ("actor", "migrate", "counter", "site2")):
             with self.subTest(words=words):
                 done = as_nobody(*words, "-s", "site1")
-                self.assertEqual(done.returncode, 77, done)
+                self.assertEqual(done.code, 77, done)
                 self.assertEqual(
-                    done.stderr.splitlines()[0],
+                    done.err.splitlines()[0],
                     f"motet: {' '.join(words[:3])}: not permitted: you are "
                     "not the operator of site1")
         self.assertEqual(self.where("counter"), "site1")

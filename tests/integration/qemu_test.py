@@ -6,14 +6,12 @@ crashes, one is killed and starts again. What the launcher starts ends with it.
 import os
 import pathlib
 import signal
-import subprocess
 import unittest
 
 import lab
 
 # Guests have no KVM here, and two cores that others use too.
 BOOT = 150
-NOBODY = 65534
 
 
 def qemus(folder):
@@ -264,28 +262,19 @@ class Guests(lab.LabTest):
     @unittest.skipIf(os.geteuid() != 0, "the tests above ran without root")
     def test_9_without_root(self):
         """In the guest the site is root, and yet it takes its owner."""
-        home = pathlib.Path(self.lab.folder, "n")
-        home.mkdir()
-        os.chmod(self.lab.folder, 0o711)
-        os.chown(home, NOBODY, NOBODY)
-        env = {**self.lab.env, "HOME": str(home),
-               "MOTET_RUNTIME_DIR": f"{home}/r", "XDG_STATE_HOME": f"{home}/s",
-               "XDG_DATA_HOME": f"{home}/d"}
+        env = self.lab.home_of_nobody()
 
         def motet(*args):
-            return subprocess.run(
-                [str(lab.MOTET), *args], env=env, stdin=subprocess.DEVNULL,
-                capture_output=True, timeout=BOOT, check=False, user=NOBODY,
-                group=NOBODY, extra_groups=[], text=True)
+            return self.lab.motet(*args, env=env, user=lab.NOBODY,
+                                  timeout=BOOT)
 
         try:
             result = motet("up", "1", "--on", "qemu", "--timeout", "90s")
-            self.assertEqual(result.returncode, 0, result.stderr)
-            self.assertEqual(motet("call", "echo.site1", "mine").stdout,
-                             "mine")
+            self.assertEqual(result.code, 0, result)
+            self.assertEqual(motet("call", "echo.site1", "mine").out, "mine")
         finally:
             result = motet("down", "--purge")
-        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(result.code, 0, result)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,13 @@ import lab
 import net
 
 
+def hear_of_its_end(s):
+    """Whether it breaks or is closed is the same to who waits."""
+    s.settimeout(5)
+    if s.recv(1) == b"":
+        raise ConnectionError("the end")
+
+
 class RelayTest(unittest.TestCase):
     """Two sites: a at 127.0.0.1, whose via is 127.7.0.1, and b."""
 
@@ -131,20 +138,14 @@ class Streams(RelayTest):
         s.sendall(b"swallowed")
         self.assertTrue(self.is_silent(s))
         self.switch.ok("heal")
-        s.settimeout(5)
-        with self.assertRaises(ConnectionError):
-            if s.recv(1) == b"":
-                raise ConnectionError
+        self.assertRaises(ConnectionError, hear_of_its_end, s)
         self.assertEqual(self.ask(idle, b"well"), b"well")
 
     def test_a_reset_breaks_those_of_its_link(self):
         s = self.dial()
         self.ask(s, b"before")
         self.switch.ok("fault f a -> b for=50ms reset")
-        s.settimeout(5)
-        with self.assertRaises(ConnectionError):
-            if s.recv(1) == b"":
-                raise ConnectionError
+        self.assertRaises(ConnectionError, hear_of_its_end, s)
         lab.wait_until(lambda: not self.switch.ok("faults")["items"], 5,
                        "its end")
         self.assertEqual(self.ask(self.dial(), b"anew"), b"anew")
@@ -166,19 +167,13 @@ class Streams(RelayTest):
         self.b.server.shutdown(socket.SHUT_RDWR)
         self.b.close()
         with self.assertRaises(ConnectionError):
-            s = self.dial()
-            s.settimeout(5)
-            if s.recv(1) == b"":
-                raise ConnectionError
+            hear_of_its_end(self.dial())
 
     def test_a_port_that_goes_takes_its_connections(self):
         s = self.dial()
         self.ask(s, b"x")
         self.switch.ok("unport b")
-        s.settimeout(5)
-        with self.assertRaises(ConnectionError):
-            if s.recv(1) == b"":
-                raise ConnectionError
+        self.assertRaises(ConnectionError, hear_of_its_end, s)
         with self.assertRaises(ConnectionError):
             self.dial()
 
@@ -199,9 +194,7 @@ class Many(unittest.TestCase):
             switch.ok(f"port s{i} relay 127.0.0.1:{9000 + i} 127.7.9.{i}")
         with self.assertRaises(ConnectionError):  # nobody listens
             with socket.create_connection(("127.7.9.64", 9001), 5) as s:
-                s.settimeout(5)
-                if s.recv(1) == b"":
-                    raise ConnectionError
+                hear_of_its_end(s)
         self.assertGreater(len(os.listdir(
             f"/proc/{switch.process.pid}/fd")), 8000)
 

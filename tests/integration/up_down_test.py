@@ -151,7 +151,7 @@ class UpDown(lab.LabTest):
     def test_logs(self):
         self.assertIn("site2", self.ok("site", "logs", "site2").out)
         child = self.lab.start("site", "logs", "site2", "-f", "-n", "1")
-        time.sleep(0.3)
+        self.assertIn(b"site2", child.stdout.readline())
         child.terminate()
         self.assertEqual(self.lab.finish(child).code, -15)
 

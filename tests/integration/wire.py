@@ -19,6 +19,8 @@ import subprocess
 import threading
 import time
 
+import lab
+
 TUNSETIFF = 0x400454CA
 IFF_TUN, IFF_NO_PI = 0x0001, 0x1000
 TCP = 6
@@ -69,12 +71,10 @@ class Wire:
             ["unshare", "-n", "--kill-child", "sleep", "600"],
             stdin=subprocess.DEVNULL)
         self.holders.append(holder)
-        deadline = time.monotonic() + 5
         own = os.readlink("/proc/self/ns/net")
-        while os.readlink(f"/proc/{holder.pid}/ns/net") == own:
-            if time.monotonic() > deadline:
-                raise AssertionError("the namespace did not come")
-            time.sleep(0.01)
+        lab.wait_until(
+            lambda: os.readlink(f"/proc/{holder.pid}/ns/net") != own, 5,
+            "the namespace")
         subprocess.run(["ip", "link", "set", name, "netns", str(holder.pid)],
                        check=True)
         self.inside(side, "ip", "link", "set", "lo", "up")
