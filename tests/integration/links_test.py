@@ -2,6 +2,9 @@
 """Links are cut, made worse and healed, on every ground that this machine has:
 between processes by the relay, between namespaces by the switch."""
 
+import os
+import pathlib
+import signal
 import struct
 import time
 import unittest
@@ -148,9 +151,9 @@ class OnHost(Links, lab.LabTest):
     def test_the_relay_may_die(self):
         """Then sites dial each other directly; the next fault starts it."""
         self.ok("link", "cut", "site1", "site2", "--for", "1s")
-        pid = int((lab.pathlib.Path(self.lab.folder) / "r/lab/network.pid")
+        pid = int((pathlib.Path(self.lab.folder) / "r/lab/network.pid")
                   .read_text().split()[0])
-        lab.os.kill(pid, lab.signal.SIGKILL)
+        os.kill(pid, signal.SIGKILL)
         lab.wait_until(self.whole, what="all is well without it")
         result = self.ok("link", "set", "site1", "site2", "--delay", "1ms")
         self.assertIn("go through a relay now", result.err)
@@ -161,7 +164,7 @@ class OnNetns(Links, lab.LabTest):
     ground = "netns"
 
     def test_capture(self):
-        file = lab.pathlib.Path(self.lab.folder) / "x.pcapng"
+        file = pathlib.Path(self.lab.folder) / "x.pcapng"
         self.ok("link", "capture", file)
         self.assertEqual(self.call("site1", "echo.site2", "5s").out, "x")
         self.ok("link", "capture", "off")
