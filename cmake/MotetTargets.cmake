@@ -46,7 +46,7 @@ function(motet_library NAME)
   motet_links(${NAME} PUBLIC ${A_LIBS})
 endfunction()
 
-# All that a user runs, and nothing that only tests need.
+# All that a user runs or links, and nothing that only tests need.
 add_custom_target(programs)
 
 # motet_program(NAME SRCS... [LIBS ...]): goes to bin/.
