@@ -46,8 +46,18 @@ function(motet_library NAME)
   motet_links(${NAME} PUBLIC ${A_LIBS})
 endfunction()
 
+# All that a user runs or links, and nothing that only tests need.
+add_custom_target(programs)
+
 # motet_program(NAME SRCS... [LIBS ...]): goes to bin/.
 function(motet_program NAME)
+  motet_executable(${NAME} ${ARGN})
+  if(TARGET ${NAME})
+    add_dependencies(programs ${NAME})
+  endif()
+endfunction()
+
+function(motet_executable NAME)
   cmake_parse_arguments(A "" "" "LIBS" ${ARGN})
   if(NOT A_UNPARSED_ARGUMENTS)
     return()
@@ -101,7 +111,7 @@ endfunction()
 # motet_test_program(NAME SRCS... [LIBS ...]): goes to tests/. Linked without a
 # second optimisation: for some hundred of them that takes longer than all else.
 function(motet_test_program NAME)
-  motet_program(${NAME} ${ARGN})
+  motet_executable(${NAME} ${ARGN})
   set_target_properties(
     ${NAME} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests
                        INTERPROCEDURAL_OPTIMIZATION OFF)

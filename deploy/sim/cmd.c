@@ -246,6 +246,16 @@ static bool parse_plain(struct arguments *a, int key, char *text)
     return true;
 }
 
+static void not_understood(int key, const char *text, struct argp_state *state)
+{
+    const struct argp_option *o = options;
+    while (o->key != key) {
+        o++;
+    }
+    argp_error(state, "not understood: '%s'; --%s takes %s: %s", text, o->name,
+               o->arg, o->doc);
+}
+
 static error_t parse(int key, char *text, struct argp_state *state)
 {
     struct arguments *a = state->input;
@@ -303,7 +313,7 @@ static error_t parse(int key, char *text, struct argp_state *state)
         return parse_plain(a, key, text) ? 0 : ARGP_ERR_UNKNOWN;
     }
     if (!ok) {
-        argp_error(state, "not understood: '%s'", text);
+        not_understood(key, text, state);
     }
     return 0;
 }

@@ -59,13 +59,17 @@ done
 missed=0
 for name in "${names[@]}"; do
     folder=${bugs[$name]}
-    grep -rq "MOTET_BUG_$name" "$folder" || {
+    files=$(grep -l "MOTET_BUG_$name" "$folder"/*.c) || {
         echo "$name: not in $folder"
         missed=1
         continue
     }
+    if grep -q "MOTET_BUG_$name" "$folder"/*.h; then
+        files=$(printf '%s\n' "$folder"/*.c) # all of them see the header
+    fi
     rm -rf "$build/bad"
-    sim_compile "$build/bad" "$folder" gcc -O1 -w "-DMOTET_BUG_$name"
+    cp -r "$build/good/$folder" "$build/bad"
+    sim_files "$build/bad" gcc -O1 -w "-DMOTET_BUG_$name" <<<"$files"
     parts=("$build/generated" "$build/bad")
     for other in $sim_folders; do
         [[ $other == "$folder" ]] || parts+=("$build/good/$other")

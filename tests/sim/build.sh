@@ -1,6 +1,7 @@
 # Sourced: builds the pure parts and the simulator without CMake, in any way.
 #
 #   sim_compile OUT FOLDERS CC FLAGS...   the objects of FOLDERS, in OUT
+#   sim_files OUT CC FLAGS...             those of the files named on stdin
 #   sim_generated OUT CC                  those of generated files, in OUT
 #   sim_link PROGRAM CC OUT...            a program of the objects in OUT...
 #
@@ -17,14 +18,20 @@ sim_one() {
 }
 export -f sim_one
 
-sim_compile() {
-    local out=$1 folders=$2 cc=$3 folder
-    shift 3
+sim_files() {
+    local out=$1 cc=$2
+    shift 2
     mkdir -p "$out"
+    xargs -P2 -I{} bash -c 'sim_one "$@"' _ "$out" {} "$cc" -std=c17 \
+        -D_GNU_SOURCE -I. -Inucleus/api/include -isystem "$gen" "$@"
+}
+
+sim_compile() {
+    local out=$1 folders=$2 folder
+    shift 2
     for folder in $folders; do
         printf '%s\n' "$folder"/*.c
-    done | xargs -P2 -I{} bash -c 'sim_one "$@"' _ "$out" {} "$cc" -std=c17 \
-        -D_GNU_SOURCE -I. -Inucleus/api/include -isystem "$gen" "$@"
+    done | sim_files "$out" "$@"
 }
 
 sim_generated() {

@@ -20,7 +20,7 @@ expect() {
 expect 2 'say what to do'
 expect 2 "no such command: 'walk'" walk
 expect 2 'too many words' run 1 2
-expect 2 "not understood: '5..1'" run --seeds 5..1
+expect 2 "not understood: '5..1'; --seeds takes A..B: seeds to run" run --seeds 5..1
 expect 2 "not understood: 'x'" run --seeds x
 expect 2 "not understood: '-3'" run --seeds=-3
 expect 2 "not understood: '1'" run --sites 1
