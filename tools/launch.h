@@ -34,7 +34,8 @@ struct launch_actors {
 
 /** Writes the configuration of a site.
  *
- * @param actors  NULL: echo and bench, and counter at the first site
+ * @param actors  NULL: echo and bench, at the first site counter and
+ *                ballast too
  * @return false; it is told */
 MUST_USE bool launch_conf(const struct cluster *c,
                           const struct site_files *site, bool insecure,

@@ -45,7 +45,7 @@ struct bench_wish {
     uint64_t window;
     uint64_t rate;
     uint64_t runs;
-    uint64_t count; /* senders or receivers; ports; starts */
+    uint64_t count; /* senders or receivers */
     uint64_t beside;
     bool insecure;
     bool floor;
@@ -125,7 +125,7 @@ extern const struct bench_kind bench_call;   /* call.c */
 extern const struct bench_kind bench_send;   /* send.c */
 extern const struct bench_kind bench_fanin;  /* fan.c */
 extern const struct bench_kind bench_fanout; /* fan.c */
-extern const struct bench_kind bench_local;  /* local.c */
+extern const struct bench_kind bench_local;  /* call.c */
 extern const struct bench_kind bench_start;  /* start.c */
 
 /* ---- run.c ---- */
