@@ -196,8 +196,9 @@ bool port_known(struct net *n, const char *name);
 /** Adds a port: the words behind "port". @return NULL and why */
 struct port *port_add(struct net *n, char **words, size_t count, char *why);
 void port_remove(struct port *p);
-/** Reads the frames of a descriptor that gives one a read. */
-void port_read(struct port *p);
+/** A port (`ctx`) whose descriptor takes and gives one frame at a time can be
+ * written or read. */
+void port_ready(void *ctx, int events);
 
 /** Opens the ports of a kind: the words behind it. @return false and why */
 bool tap_open(struct port *p, char **words, size_t count, char *why);
