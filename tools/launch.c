@@ -284,18 +284,13 @@ bool launch_start(struct cluster *c, struct site_files *site)
 
 bool launch_stop(struct cluster *c, struct site_files *site, uint64_t grace_ns)
 {
-    enum { KILL_WAIT_S = 5 };
     struct process *p = &site->process;
 
     if (site->running && process_look(p)) {
         site->ground->leave(site);
-        if (!process_wait(p, grace_ns)) {
-            (void)process_signal(p, SIGKILL);
-            if (!process_wait(p, KILL_WAIT_S * 1000000000ULL)) {
-                say_error("%s: process %d does not end", site->name,
-                          (int)p->pid);
-                return false;
-            }
+        if (!process_end(p, grace_ns)) {
+            say_error("%s: process %d does not end", site->name, (int)p->pid);
+            return false;
         }
     }
     site->running = false;
