@@ -22,7 +22,7 @@
  *   report.json, index.html   the judgement: made again by `motet chaos check`
  *
  * Files of the tools:
- *   cmd_chaos.c    the verbs
+ *   cmd_chaos.c cmd_chaos_live.c   the verbs: runs; faults by hand
  *   chaos_run.c    folder, log, phases: the same on every ground
  *   chaos_sim.c chaos_host.c   the grounds; chaos_strike.c chaos_site.c what is
  *                  done to sites, chaos_links.c to what is between them

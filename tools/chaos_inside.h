@@ -54,8 +54,7 @@ void strike_tick(struct hosting *h);
 void strike_end(struct hosting *h);
 
 /** Whether the ground can do it. @param why  as of struct chaos_ground */
-bool can_host(enum chaos_kind kind, const char **why);
-bool can_netns(enum chaos_kind kind, const char **why);
+bool can_processes(enum chaos_kind kind, const char **why); /* host, netns */
 bool can_qemu(enum chaos_kind kind, const char **why);
 
 #endif

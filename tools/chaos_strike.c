@@ -12,15 +12,10 @@
 
 static const uint64_t second_ns = 1000000000;
 
-bool can_host(enum chaos_kind kind, const char **why)
+bool can_processes(enum chaos_kind kind, const char **why)
 {
     *why = "all processes have one wall clock";
     return kind != CHAOS_CLOCK;
-}
-
-bool can_netns(enum chaos_kind kind, const char **why)
-{
-    return can_host(kind, why);
 }
 
 /* A stranger stands in a network namespace. */

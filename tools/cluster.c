@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "ground.h"
@@ -196,6 +195,16 @@ struct site_files *cluster_site(const struct cluster *c, const char *name)
     return NULL;
 }
 
+bool cluster_has_address(const struct cluster *c, const char *address)
+{
+    for (size_t i = 0; i < c->count; i++) {
+        if (strcmp(c->sites[i].address, address) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 struct site_files *cluster_site_told(const struct cluster *c, const char *name)
 {
     const char *names[CLUSTER_SITES_MAX];
@@ -338,6 +347,22 @@ enum exit_code cluster_choose(struct cluster *c, bool stopped)
         say_hint("start it: motet up --name %s", name);
         cluster_close(c);
         return EXIT_NO_CLUSTER;
+    }
+    return EXIT_DONE;
+}
+
+enum exit_code cluster_choose_site(struct cluster *c, const char *name,
+                                   struct site_files **site)
+{
+    const enum exit_code code = cluster_choose(c, true);
+
+    if (code != EXIT_DONE) {
+        return code;
+    }
+    *site = cluster_site_told(c, name);
+    if (*site == NULL) {
+        cluster_close(c);
+        return EXIT_MISSING;
     }
     return EXIT_DONE;
 }

@@ -70,10 +70,18 @@ struct site_files *cluster_site(const struct cluster *c, const char *name);
 /** The same, and tells when there is none (EXIT_MISSING). */
 struct site_files *cluster_site_told(const struct cluster *c, const char *name);
 
+/** cluster_choose() with `stopped`, and a site of it by name.
+ * @return EXIT_DONE and an open cluster; else it is told and nothing is open */
+enum exit_code cluster_choose_site(struct cluster *c, const char *name,
+                                   struct site_files **site);
+
 /** The site to attach to: -s, MOTET_SITE, the first that runs.
  * @return EXIT_DONE; else it is told */
 enum exit_code cluster_attach_to(const struct cluster *c,
                                  struct site_files **site);
+
+/** Whether a site has that address. */
+bool cluster_has_address(const struct cluster *c, const char *address);
 
 /** Paths of a site of that name in the cluster's folders. */
 MUST_USE bool cluster_paths(const struct cluster *c, const char *name,

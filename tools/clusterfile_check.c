@@ -12,6 +12,7 @@
 #include "deploy/fault/text.h"
 #include "deploy/pki/pki.h"
 #include "ground.h"
+#include "link_way.h"
 #include "say.h"
 #include "sites/actors/actors.h"
 #include "units.h"
@@ -290,12 +291,8 @@ static enum exit_code check_faults(const struct checking *k, const char *text)
 static enum exit_code check_transport(const struct checking *k,
                                       const struct file_link *l, bool both)
 {
-    static const char *const words[] = {"tcp", "udp", "auto"};
-    bool known = false;
+    const bool known = link_way_known(l->transport);
 
-    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
-        known = known || strcmp(l->transport, words[i]) == 0;
-    }
     if (known && both) {
         return EXIT_DONE;
     }

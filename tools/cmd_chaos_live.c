@@ -44,6 +44,15 @@ struct held {
     char note[PATH_BYTES];
 };
 
+/* chaos-NAME and a suffix, in the folder of sockets. */
+static bool file_of(const struct cluster *c, const char *name,
+                    const char *suffix, char path[PATH_BYTES])
+{
+    char file[CHAOS_NAME_MAX + 8];
+    (void)snprintf(file, sizeof file, "chaos-%s", name);
+    return path_join(path, c->folders.run, file, suffix);
+}
+
 /* ---- begin and end ---------------------------------------------------------
  */
 
@@ -250,12 +259,10 @@ static bool read_kind(const char *word, enum chaos_kind *kind)
 static bool name_it(struct held *h)
 {
     for (int i = 1; i < NUMBERS_MAX; i++) {
-        char file[CHAOS_NAME_MAX + 8];
         (void)snprintf(h->name, sizeof h->name, "%s-%d", chaos_word(h->kind),
                        i);
-        (void)snprintf(file, sizeof file, "chaos-%s", h->name);
-        if (!path_join(h->note, h->cluster.folders.run, file, ".fault") ||
-            !path_join(h->pid, h->cluster.folders.run, file, ".pid")) {
+        if (!file_of(&h->cluster, h->name, ".fault", h->note) ||
+            !file_of(&h->cluster, h->name, ".pid", h->pid)) {
             return false;
         }
         const int fd =
@@ -375,11 +382,9 @@ static bool is_note(const char *file, char *name)
 
 static void read_note(const struct cluster *c, struct active_row *row)
 {
-    char file[CHAOS_NAME_MAX + 8];
     char path[PATH_BYTES];
     long long ends = 0;
-    (void)snprintf(file, sizeof file, "chaos-%s", row->name);
-    if (!path_join(path, c->folders.run, file, ".fault")) {
+    if (!file_of(c, row->name, ".fault", path)) {
         return;
     }
     FILE *f = fopen(path, "re");
@@ -390,7 +395,7 @@ static void read_note(const struct cluster *c, struct active_row *row)
         }
         (void)fclose(f);
     }
-    if (path_join(path, c->folders.run, file, ".pid")) {
+    if (file_of(c, row->name, ".pid", path)) {
         (void)process_read(path, &row->process);
     }
 }
@@ -455,7 +460,6 @@ static enum exit_code active_run(char **args, unsigned count)
 static bool clear_one(const struct cluster *c, struct active_row *row,
                       int signal)
 {
-    char file[CHAOS_NAME_MAX + 8];
     char path[PATH_BYTES];
     if (process_look(&row->process)) {
         (void)process_signal(&row->process, signal);
@@ -465,11 +469,10 @@ static bool clear_one(const struct cluster *c, struct active_row *row,
             return false;
         }
     }
-    (void)snprintf(file, sizeof file, "chaos-%s", row->name);
-    if (path_join(path, c->folders.run, file, ".fault")) {
+    if (file_of(c, row->name, ".fault", path)) {
         (void)unlink(path);
     }
-    if (path_join(path, c->folders.run, file, ".pid")) {
+    if (file_of(c, row->name, ".pid", path)) {
         (void)unlink(path);
     }
     return true;

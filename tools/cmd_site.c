@@ -13,22 +13,6 @@
 
 /* motet site kill, pause, resume, restart, add: what is done to processes. */
 
-static enum exit_code open_site(const char *name, struct cluster *c,
-                                struct site_files **site)
-{
-    enum exit_code code = cluster_choose(c, true);
-
-    if (code != EXIT_DONE) {
-        return code;
-    }
-    *site = cluster_site_told(c, name);
-    if (*site == NULL) {
-        cluster_close(c);
-        return EXIT_MISSING;
-    }
-    return EXIT_DONE;
-}
-
 static enum exit_code not_running(const struct site_files *site)
 {
     say_error("it is not running");
@@ -47,7 +31,7 @@ static enum exit_code kill_run(char **args, unsigned count)
     struct site_files *site;
     (void)count;
 
-    enum exit_code code = open_site(args[0], &c, &site);
+    enum exit_code code = cluster_choose_site(&c, args[0], &site);
     if (code != EXIT_DONE) {
         return code;
     }
@@ -96,7 +80,7 @@ static enum exit_code hold(const char *name, enum hold what)
 {
     struct cluster c;
     struct site_files *site;
-    enum exit_code code = open_site(name, &c, &site);
+    enum exit_code code = cluster_choose_site(&c, name, &site);
 
     if (code != EXIT_DONE) {
         return code;
@@ -140,22 +124,14 @@ static enum exit_code wait_joined(struct cluster *c, struct site_files *site)
 {
     struct agree a;
     char took[UNIT_TEXT_MAX];
+    const enum exit_code code = launch_await(c, " before it had joined", &a);
 
-    if (agree_wait(c, launch_timeout_ns(c), NULL, &a)) {
+    if (code == EXIT_DONE) {
         say("%s is up (pid %d, %s): %llu of %zu alive after %s", site->name,
             (int)site->process.pid, site->address, (unsigned long long)a.alive,
             c->running, unit_ns(a.took_ns, took));
-        return EXIT_DONE;
     }
-    if (a.ended != NULL) {
-        say_error("site %s ended before it had joined", a.ended->name);
-        launch_log(a.ended);
-        return EXIT_FAILED;
-    }
-    say_error("no agreement in %s: %llu of %zu alive", unit_ns(a.took_ns, took),
-              (unsigned long long)a.alive, c->running);
-    say_hint("see: motet status -v");
-    return EXIT_STUCK;
+    return code;
 }
 
 static enum exit_code restart_run(char **args, unsigned count)
@@ -165,7 +141,7 @@ static enum exit_code restart_run(char **args, unsigned count)
     enum { GRACE_NS = 2000000000 };
     (void)count;
 
-    enum exit_code code = open_site(args[0], &c, &site);
+    enum exit_code code = cluster_choose_site(&c, args[0], &site);
     if (code != EXIT_DONE) {
         return code;
     }

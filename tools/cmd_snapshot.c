@@ -18,21 +18,13 @@ enum { GRACE_NS = 2000000000 };
 static enum exit_code open_machine(const char *name, struct cluster *c,
                                    struct site_files **site)
 {
-    enum exit_code code = cluster_choose(c, true);
+    const enum exit_code code = cluster_choose_site(c, name, site);
 
-    if (code != EXIT_DONE) {
-        return code;
-    }
-    *site = cluster_site_told(c, name);
-    if (*site == NULL) {
-        code = EXIT_MISSING;
-    } else if ((*site)->ground->snapshot == NULL) {
+    if (code == EXIT_DONE && (*site)->ground->snapshot == NULL) {
         say_error("%s is no machine: a %s site", name, (*site)->ground->kind);
         say_hint("machines: motet up --on qemu");
-        code = EXIT_USAGE;
-    }
-    if (code != EXIT_DONE) {
         cluster_close(c);
+        return EXIT_USAGE;
     }
     return code;
 }
@@ -109,21 +101,13 @@ static enum exit_code restore(struct cluster *c, struct site_files *site,
     if (!launch_keep(c)) {
         return EXIT_FAILED;
     }
-    if (agree_wait(c, launch_timeout_ns(c), NULL, &a)) {
+    const enum exit_code code = launch_await(c, "", &a);
+    if (code == EXIT_DONE) {
         say("%s goes on from %s (pid %d): %llu of %zu alive after %s",
             site->name, file, (int)site->process.pid,
             (unsigned long long)a.alive, c->running, unit_ns(a.took_ns, took));
-        return EXIT_DONE;
     }
-    if (a.ended != NULL) {
-        say_error("site %s ended", a.ended->name);
-        launch_log(a.ended);
-        return EXIT_FAILED;
-    }
-    say_error("no agreement in %s: %llu of %zu alive", unit_ns(a.took_ns, took),
-              (unsigned long long)a.alive, c->running);
-    say_hint("see: motet status -v");
-    return EXIT_STUCK;
+    return code;
 }
 
 static enum exit_code restore_run(char **args, unsigned count)

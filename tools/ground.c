@@ -129,23 +129,13 @@ bool ground_write(const struct site_files *site)
 /* ---- addresses of the switch -----------------------------------------------
  */
 
-static bool is_taken(const struct cluster *c, const char *address)
-{
-    for (size_t i = 0; i < c->count; i++) {
-        if (strcmp(c->sites[i].address, address) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 bool ground_address(const struct cluster *c, struct site_files *site)
 {
     char address[ADDRESS_MAX];
 
     for (unsigned i = 1; i <= NUMBER_MAX; i++) {
         snprintf(address, sizeof address, "10.77.0.%u:%d", i, GROUND_PORT);
-        if (!is_taken(c, address)) {
+        if (!cluster_has_address(c, address)) {
             snprintf(site->address, sizeof site->address, "%s", address);
             return true;
         }

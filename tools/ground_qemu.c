@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "deploy/qemu/machine.h"
@@ -21,7 +20,6 @@
 
 enum {
     MEMORY_MIB = 192,
-    MEMORY_MIN_MIB = 96,
     QMP_MS = 5000,
     RESET_MS = 10000,
     SNAPSHOT_MS = 60000,

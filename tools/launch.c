@@ -2,7 +2,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,12 +9,15 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "agree.h"
 #include "deploy/pki/pki.h"
 #include "ground.h"
+#include "link_way.h"
 #include "network.h"
 #include "options.h"
 #include "relay.h"
 #include "say.h"
+#include "units.h"
 
 enum {
     WHY_BYTES = 512,
@@ -92,16 +94,6 @@ static bool is_free(unsigned port)
     return ok;
 }
 
-static bool is_taken(const struct cluster *c, const char *address)
-{
-    for (size_t i = 0; i < c->count; i++) {
-        if (strcmp(c->sites[i].address, address) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Another program may have taken the address of a site that was stopped. Only
  * loopback is looked at: others are the business of who wrote them. */
 static bool check_address(const struct site_files *site)
@@ -147,7 +139,7 @@ bool launch_addresses(struct cluster *c, unsigned port)
                 return false;
             }
             snprintf(address, sizeof address, "127.0.0.1:%u", port);
-            if (!is_taken(c, address) && is_free(port)) {
+            if (!cluster_has_address(c, address) && is_free(port)) {
                 snprintf(site->address, sizeof site->address, "%s", address);
             }
         }
@@ -196,13 +188,7 @@ static void put_actors(FILE *f, bool first, const struct launch_actors *actors)
 
 bool launch_transport(struct cluster *c, const char *word)
 {
-    static const char *const words[] = {"tcp", "udp", "auto"};
-    bool known = word == NULL;
-
-    for (size_t i = 0; i < ARRAY_LEN(words) && !known; i++) {
-        known = strcmp(word, words[i]) == 0;
-    }
-    if (!known) {
+    if (word != NULL && !link_way_known(word)) {
         say_error("transport %.32s: there are tcp, udp and auto", word);
         say_hint("motet up --transport auto");
         return false;
@@ -297,18 +283,13 @@ bool launch_start(struct cluster *c, struct site_files *site)
 
 bool launch_stop(struct cluster *c, struct site_files *site, uint64_t grace_ns)
 {
-    enum { KILL_WAIT_S = 5 };
     struct process *p = &site->process;
 
     if (site->running && process_look(p)) {
         site->ground->leave(site);
-        if (!process_wait(p, grace_ns)) {
-            (void)process_signal(p, SIGKILL);
-            if (!process_wait(p, KILL_WAIT_S * 1000000000ULL)) {
-                say_error("%s: process %d does not end", site->name,
-                          (int)p->pid);
-                return false;
-            }
+        if (!process_end(p, grace_ns)) {
+            say_error("%s: process %d does not end", site->name, (int)p->pid);
+            return false;
         }
     }
     site->running = false;
@@ -378,6 +359,26 @@ uint64_t launch_timeout_ns(const struct cluster *c)
         ns = needed > ns ? needed : ns;
     }
     return options_timeout_ns(ns);
+}
+
+enum exit_code launch_await(struct cluster *c, const char *when,
+                            struct agree *a)
+{
+    char took[UNIT_TEXT_MAX];
+
+    if (agree_wait(c, launch_timeout_ns(c), NULL, a)) {
+        return EXIT_DONE;
+    }
+    if (a->ended != NULL) {
+        say_error("site %s ended%s", a->ended->name, when);
+        launch_log(a->ended);
+        return EXIT_FAILED;
+    }
+    say_error("no agreement in %s: %llu of %zu alive",
+              unit_ns(a->took_ns, took), (unsigned long long)a->alive,
+              c->running);
+    say_hint("see: motet status -v");
+    return EXIT_STUCK;
 }
 
 void launch_log(const struct site_files *site)

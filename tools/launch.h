@@ -6,6 +6,8 @@
 
 #include "cluster.h"
 
+struct agree;
+
 /* Making and starting sites. */
 
 enum { LAUNCH_PORT = 7117, LAUNCH_DAYS = 30 };
@@ -34,7 +36,8 @@ struct launch_actors {
 
 /** Writes the configuration of a site.
  *
- * @param actors  NULL: echo and bench, and counter at the first site
+ * @param actors  NULL: echo and bench, at the first site counter and
+ *                ballast too
  * @return false; it is told */
 MUST_USE bool launch_conf(const struct cluster *c,
                           const struct site_files *site, bool insecure,
@@ -66,6 +69,12 @@ void launch_mend(struct cluster *c);
 
 /** Time for all to agree: that of the slowest ground. */
 uint64_t launch_timeout_ns(const struct cluster *c);
+
+/** Waits so long for all to agree. EXIT_FAILED when the process of one ends.
+ * @param when  told behind "site NAME ended"
+ * @return EXIT_DONE; else it is told */
+enum exit_code launch_await(struct cluster *c, const char *when,
+                            struct agree *a);
 
 /** The last lines of its log, on stderr, and the path. */
 void launch_log(const struct site_files *site);

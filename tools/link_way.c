@@ -27,11 +27,16 @@ static bool code_of(const char *way, uint32_t *code)
     return false;
 }
 
-bool link_way_ok(const char *way)
+bool link_way_known(const char *way)
 {
     uint32_t code;
 
-    if (code_of(way, &code)) {
+    return code_of(way, &code);
+}
+
+bool link_way_ok(const char *way)
+{
+    if (link_way_known(way)) {
         return true;
     }
     say_error("transport %.32s: there are tcp, udp and auto", way);

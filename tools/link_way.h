@@ -15,7 +15,10 @@ MUST_USE bool link_are_sites(const struct cluster *c, const char *names);
  * @return EXIT_DONE; else it is told and nothing is open */
 enum exit_code link_choose(char **sites, unsigned count, struct cluster *c);
 
-/** Whether there is such a word; if not, it is told. */
+/** Whether there is such a word. */
+bool link_way_known(const char *way);
+
+/** The same, and tells when there is none. */
 MUST_USE bool link_way_ok(const char *way);
 
 /** Sets it for the links of those sites with those, both ways, now and for

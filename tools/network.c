@@ -145,7 +145,6 @@ bool network_keep(struct network *n)
 
 bool network_stop(struct network *n, uint64_t grace_ns)
 {
-    enum { KILL_NS = 2000000000 };
     struct process *p = &n->process;
 
     if (n->running && process_look(p)) {
@@ -153,12 +152,9 @@ bool network_stop(struct network *n, uint64_t grace_ns)
             (void)process_signal(p, SIGCONT);
         }
         (void)process_signal(p, SIGTERM);
-        if (!process_wait(p, grace_ns)) {
-            (void)process_signal(p, SIGKILL);
-            if (!process_wait(p, KILL_NS)) {
-                say_error("motet-switch: process %d does not end", (int)p->pid);
-                return false;
-            }
+        if (!process_end(p, grace_ns)) {
+            say_error("motet-switch: process %d does not end", (int)p->pid);
+            return false;
         }
     }
     n->running = false;

@@ -39,10 +39,6 @@ MUST_USE bool network_open(const struct cluster *c, struct network *n);
  * @return false; it is told */
 MUST_USE bool network_seed(const struct cluster *c, uint64_t seed);
 
-/** Notes the seed of all that the network draws; one that runs draws anew.
- * @return false; it is told */
-MUST_USE bool network_seed(const struct cluster *c, uint64_t seed);
-
 /** Starts the program if it does not run; it ends with this process, until
  * network_keep(). @return false; it is told */
 MUST_USE bool network_start(struct network *n, enum network_kind kind,

@@ -18,6 +18,8 @@
 
 enum { POLL_NS = 5000000, STAT_BYTES = 1024 };
 
+#define KILL_WAIT_NS 5000000000ULL /* after SIGKILL: a busy machine */
+
 uint64_t clock_ns(void)
 {
     struct timespec t;
@@ -214,6 +216,15 @@ bool process_wait(struct process *p, uint64_t timeout_ns)
         clock_sleep(POLL_NS);
     }
     return true;
+}
+
+bool process_end(struct process *p, uint64_t grace_ns)
+{
+    if (process_wait(p, grace_ns)) {
+        return true;
+    }
+    (void)process_signal(p, SIGKILL);
+    return process_wait(p, KILL_WAIT_NS);
 }
 
 static bool is_program(const char *path)

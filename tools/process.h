@@ -39,6 +39,10 @@ bool process_signal(const struct process *p, int signal);
 /** Waits until it has ended, at most so long. @return false: it runs on */
 bool process_wait(struct process *p, uint64_t timeout_ns);
 
+/** The same for one that was asked to end; then SIGKILL, and a few seconds
+ * more. @return false: it runs on */
+bool process_end(struct process *p, uint64_t grace_ns);
+
 /** The path of a program: beside ours, else in PATH. @return false: told */
 MUST_USE bool process_find(const char *program, char *path);
 

@@ -12,7 +12,6 @@
 enum { WORDS_MAX = 80, FILES_MAX = 1024 };
 
 #define SUFFIX ".prog.pid"
-#define KILL_WAIT_NS 2000000000ULL
 
 static bool paths(const struct cluster *c, const struct file_site *site,
                   unsigned at, char *pid, char *log)
@@ -83,10 +82,7 @@ static void stop(const char *file, uint64_t grace_ns)
     if (process_read(file, &p)) {
         (void)process_signal(&p, SIGCONT);
         (void)process_signal(&p, SIGTERM);
-        if (!process_wait(&p, grace_ns)) {
-            (void)process_signal(&p, SIGKILL);
-            (void)process_wait(&p, KILL_WAIT_NS);
-        }
+        (void)process_end(&p, grace_ns);
     }
     (void)unlink(file);
 }

@@ -39,8 +39,7 @@ void relay_detour(const struct cluster *c, struct site_files *site)
 /* ---- places ----------------------------------------------------------------
  */
 
-/* Whether there is a port of that name; a cluster's answer that is not one is
- * told. */
+/* Whether there is a port of that name. */
 static bool has_port(const json_t *ports, const char *name)
 {
     const json_t *items = json_object_get(ports, "items");

@@ -117,7 +117,7 @@ const struct launch_actors *up_file_actors(const struct cluster_file *file,
     return actors;
 }
 
-static bool up_file_ways(struct cluster *c, const struct cluster_file *file)
+static bool set_ways(struct cluster *c, const struct cluster_file *file)
 {
     for (unsigned i = 0; i < file->links_count; i++) {
         const struct file_link *l = &file->links[i];
@@ -144,7 +144,7 @@ bool up_file_links(struct cluster *c, const struct cluster_file *file)
 {
     struct network n;
 
-    if (!up_file_ways(c, file)) {
+    if (!set_ways(c, file)) {
         return false;
     }
     if (!any_faults(file)) {

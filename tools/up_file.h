@@ -18,7 +18,8 @@ const struct launch_actors *up_file_actors(const struct cluster_file *file,
                                            const char *site,
                                            struct launch_actors *actors);
 
-/** Faults between sites that run. @return false; it is told */
+/** What the file says of links, for sites that run: the way of small messages,
+ * and faults. @return false; it is told */
 MUST_USE bool up_file_links(struct cluster *c, const struct cluster_file *file);
 
 #endif

@@ -14,18 +14,21 @@
  *
  * A packet meets, in this order:
  *
- *   blackhole, cut     dropped
- *   burst              Gilbert-Elliott: a burst begins at a packet with the
- *                      chance `burst`, lasts `burst_length` packets in the
- * mean, and loses `burst_loss` of them (Elliott 1963) loss               each
- * packet by itself rate, queue        packets leave one after the other at
- * `rate`; one that would make more than `queue` bytes wait is dropped duplicate
- * two copies from here on, each delayed by itself corrupt            one bit of
- * the copy is flipped delay, jitter,     later by `delay`, give or take up to
- * `jitter` (uniform), tail               and by an exponential time of mean
- * `tail` besides. What is sent later may overtake, as with netem reorder held
- * back by up to `reorder_by`, so that others overtake clog               held
- * until the clog is gone; nothing is lost
+ *   blackhole, cut    dropped
+ *   burst             Gilbert-Elliott: a burst begins at a packet with the
+ *                     chance `burst`, lasts `burst_length` packets in the
+ *                     mean, and loses all but `burst_kept` of them (Elliott
+ *                     1963)
+ *   loss              each packet by itself
+ *   rate, queue       packets leave one after the other at `rate`; one that
+ *                     would make more than `queue` bytes wait is dropped
+ *   duplicate         two copies from here on, each delayed by itself
+ *   corrupt           one bit of the copy is flipped
+ *   delay, jitter,    later by `delay`, give or take up to `jitter` (uniform),
+ *   tail              and by an exponential time of mean `tail` besides. What
+ *                     is sent later may overtake, as with netem
+ *   reorder           held back by up to `reorder_by`: others overtake
+ *   clog              held until the clog is gone; nothing is lost
  *
  * The number of draws for a packet does not depend on the parameters: the k-th
  * packet of a link meets the same loss whether or not it is also delayed. */

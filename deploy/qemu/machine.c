@@ -41,7 +41,8 @@ static bool put_words(struct machine_args *a, const char *const words[],
     return true;
 }
 
-unsigned long machine_khz(void)
+/* Ticks of the clock of this CPU in a millisecond, measured for 50 ms. */
+static unsigned long cpu_khz(void)
 {
 #if defined(__x86_64__)
     enum { MEASURE_NS = 50000000 };
@@ -79,7 +80,7 @@ static bool put_kernel(const struct machine *m, struct machine_args *a)
     return tcg ? put(a,
                      "%s no_timer_check tsc_early_khz=%lu tsc=reliable "
                      "random.trust_cpu=on%s",
-                     common, machine_khz(), probe)
+                     common, cpu_khz(), probe)
                : put(a, "%s%s", common, probe);
 }
 

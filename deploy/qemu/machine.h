@@ -44,7 +44,4 @@ struct machine_args {
 /** @return false: it does not fit (a path is too long) */
 MUST_USE bool machine_args(const struct machine *m, struct machine_args *a);
 
-/** Ticks of the clock of this CPU in a millisecond, measured for 50 ms. */
-unsigned long machine_khz(void);
-
 #endif

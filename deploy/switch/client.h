@@ -21,11 +21,13 @@
  *   port NAME namespace ADDR/BITS [MAC]
  *                                  a new network namespace with a TAP device
  *                                  eth0 of that address. The answer has
- * "netns": a path for setns(). It lives as long as the switch and those inside
+ *                                  "netns": a path for setns(). It lives as
+ *                                  long as the switch and those inside
  *   port NAME tap IFNAME [NETNS]   a TAP device in ours, or in that namespace
  *   port NAME relay HOST:PORT VIA  a process that listens on HOST:PORT and
- * dials all others at the address VIA of loopback, each at its own port unport
- * NAME                    the port and its faults' share are gone
+ *                                  dials all others at the address VIA of
+ *                                  loopback, each at its own port
+ *   unport NAME                    the port and its faults' share are gone
  *
  *   set FROM TO WORDS...           the link as it is without faults ("delay=5ms
  *                                  loss=1%"); changes only what is named
@@ -36,8 +38,8 @@
  *   heal NAME                      ends one fault
  *   heal FROM TO                   ends the faults between these, both ways
  *   heal                           ends all faults
- *   faults {"items":[{"name","from","to","both","words", "left_ns" (null: no
- * end)}]}
+ *   faults                         {"items":[{"name","from","to","both",
+ *                                  "words","left_ns" (null: no end)}]}
  *
  *   ports                          {"items":[{"name","kind","netns","mac","rx",
  *                                  "tx","lost"}]}

@@ -15,11 +15,12 @@
 
 /* The inside of motet-switch.
  *
+ *   bridge.c     frames: from a port, through links, to ports; learns addresses
  *   reset.c      frames that end their connection
- *   bridge.c     frames: from a port, through links, to ports; addresses
- * learned port.c       what the kinds of ports have in common; guests' sockets
+ *   port.c       what the kinds of ports have in common; guests' sockets
  *   tap.c        TAP devices and network namespaces
- *   relay.c      streams between processes of this host, through links
+ *   relay.c      doors for processes of this host, a port for each
+ *   session.c    streams between them, through links
  *   datagram.c   datagrams between them
  *   faults.c     links as they are set, and the faults over them
  *   capture.c    pcapng
@@ -140,7 +141,7 @@ struct net {
     struct list faults;
     uint32_t fault_count;
     struct capture capture;
-    struct list relayed; /* struct session of relay.c */
+    struct list relayed; /* struct session of session.c */
     uint32_t relayed_count;
     bool keep;   /* outlives who started it */
     bool ending; /* has been told to end */
@@ -170,14 +171,7 @@ void bridge_init(struct net *n);
 void bridge_fini(struct net *n);
 /** A frame came from a port. */
 void bridge_frame(struct port *from, const uint8_t *bytes, size_t size);
-
-/* ---- reset.c ---------------------------------------------------------------
- */
-
-/** A frame; if it is a segment of TCP, as the end of its connection: a copy,
- * until the next call. */
-const uint8_t *reset_frame(const uint8_t *bytes, size_t size);
-
+/** It is time for a frame that was delayed. */
 void bridge_due(struct frame *f);
 /** A port can be written again. */
 void bridge_writable(struct port *p);
@@ -185,6 +179,13 @@ void bridge_writable(struct port *p);
 void bridge_release(struct net *n, struct link *l);
 /** Forgets all of a port that is going. */
 void bridge_forget(struct port *p);
+
+/* ---- reset.c ---------------------------------------------------------------
+ */
+
+/** A frame; if it is a segment of TCP, as the end of its connection: a copy,
+ * until the next call. */
+const uint8_t *reset_frame(const uint8_t *bytes, size_t size);
 
 /* ---- port.c, tap.c, relay.c ------------------------------------------------
  */
@@ -195,8 +196,9 @@ bool port_known(struct net *n, const char *name);
 /** Adds a port: the words behind "port". @return NULL and why */
 struct port *port_add(struct net *n, char **words, size_t count, char *why);
 void port_remove(struct port *p);
-/** Reads the frames of a descriptor that gives one a read. */
-void port_read(struct port *p);
+/** A port (`ctx`) whose descriptor takes and gives one frame at a time can be
+ * written or read. */
+void port_ready(void *ctx, int events);
 
 /** Opens the ports of a kind: the words behind it. @return false and why */
 bool tap_open(struct port *p, char **words, size_t count, char *why);

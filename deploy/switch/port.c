@@ -56,7 +56,7 @@ static int bound_socket(struct port *p, int type, const char *path, char *why)
 /* ---- -netdev dgram ---------------------------------------------------------
  */
 
-void port_read(struct port *p)
+static void read_frames(struct port *p)
 {
     static uint8_t bytes[FRAME_MAX];
 
@@ -69,7 +69,7 @@ void port_read(struct port *p)
     }
 }
 
-static void on_dgram(void *ctx, int events)
+void port_ready(void *ctx, int events)
 {
     struct port *p = ctx;
 
@@ -77,7 +77,7 @@ static void on_dgram(void *ctx, int events)
         bridge_writable(p);
     }
     if ((events & UV_READABLE) != 0) {
-        port_read(p);
+        read_frames(p);
     }
     timer_arm(p->net);
 }
@@ -141,7 +141,7 @@ static bool dgram_open(struct port *p, char **words, size_t count, char *why)
         return false;
     }
     snprintf(p->peer, sizeof p->peer, "%s", words[1]);
-    p->watch = watch_new(p->net, fd, on_dgram, p);
+    p->watch = watch_new(p->net, fd, port_ready, p);
     watch_for(p->watch, UV_READABLE);
     return true;
 }

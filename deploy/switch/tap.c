@@ -17,19 +17,6 @@
  * here has no name: it lives as long as this process, which holds it, and those
  * inside. So nothing of it can be left behind. */
 
-static void on_tap(void *ctx, int events)
-{
-    struct port *p = ctx;
-
-    if ((events & UV_WRITABLE) != 0) {
-        bridge_writable(p);
-    }
-    if ((events & UV_READABLE) != 0) {
-        port_read(p);
-    }
-    timer_arm(p->net);
-}
-
 static enum sent tap_send(struct port *p, const uint8_t *bytes, size_t size)
 {
     if (write(p->watch->fd, bytes, size) >= 0) {
@@ -76,7 +63,7 @@ static int open_tap(const char *name, char *why)
 
 static void take(struct port *p, int fd)
 {
-    p->watch = watch_new(p->net, fd, on_tap, p);
+    p->watch = watch_new(p->net, fd, port_ready, p);
     watch_for(p->watch, UV_READABLE);
 }
 

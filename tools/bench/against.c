@@ -9,8 +9,6 @@
  * know the same floor, the ratios to it are compared: the machine may be
  * another, or busier. */
 
-static const char schema[] = "motet.bench/2";
-
 /* ---- files -----------------------------------------------------------------
  */
 
@@ -19,7 +17,7 @@ bool against_save(const char *path, const json_t *doc)
     json_t *copy = json_copy((json_t *)(uintptr_t)doc);
 
     CHECK(copy != NULL &&
-          json_object_set_new(copy, "schema", json_string(schema)) == 0);
+          json_object_set_new(copy, "schema", json_string(BENCH_SCHEMA)) == 0);
     const bool ok = json_dump_file(copy, path, JSON_INDENT(1)) == 0;
     json_decref(copy);
     if (!ok) {
@@ -37,7 +35,7 @@ static json_t *load(const char *path)
 
     if (doc == NULL) {
         say_error("%.300s: %s", path, error.text);
-    } else if (said == NULL || strcmp(said, schema) != 0 ||
+    } else if (said == NULL || strcmp(said, BENCH_SCHEMA) != 0 ||
                !json_is_array(json_object_get(doc, "rows"))) {
         say_error("%.300s is no result of motet bench", path);
         json_decref(doc);
@@ -57,14 +55,6 @@ static double number(const json_t *j, const char *key)
     return json_number_value(json_object_get(j, key));
 }
 
-static bool same_text(const json_t *a, const json_t *b, const char *key)
-{
-    const json_t *x = json_object_get(a, key);
-    const json_t *y = json_object_get(b, key);
-
-    return json_equal(x, y) == 1 || (json_is_null(x) && json_is_null(y));
-}
-
 /* What makes two results ones of the same thing; NULL, or what differs. */
 static const char *differ(const json_t *a, const json_t *b)
 {
@@ -74,7 +64,8 @@ static const char *differ(const json_t *a, const json_t *b)
     };
 
     for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
-        if (!same_text(a, b, keys[i])) {
+        if (json_equal(json_object_get(a, keys[i]),
+                       json_object_get(b, keys[i])) != 1) {
             return keys[i];
         }
     }

@@ -31,6 +31,8 @@ enum {
     BENCH_GROUP_BYTES = MOTET_NAME_MAX + 8, /* "bench.SITE" */
 };
 
+#define BENCH_SCHEMA "motet.bench/2"
+
 struct bench_wish {
     const char *from;
     const char *to;
@@ -45,7 +47,7 @@ struct bench_wish {
     uint64_t window;
     uint64_t rate;
     uint64_t runs;
-    uint64_t count; /* senders or receivers; ports; starts */
+    uint64_t count; /* senders or receivers */
     uint64_t beside;
     bool insecure;
     bool floor;
@@ -125,7 +127,7 @@ extern const struct bench_kind bench_call;   /* call.c */
 extern const struct bench_kind bench_send;   /* send.c */
 extern const struct bench_kind bench_fanin;  /* fan.c */
 extern const struct bench_kind bench_fanout; /* fan.c */
-extern const struct bench_kind bench_local;  /* local.c */
+extern const struct bench_kind bench_local;  /* call.c */
 extern const struct bench_kind bench_start;  /* start.c */
 
 /* ---- run.c ---- */
@@ -178,6 +180,9 @@ struct bench_users {
 
 enum exit_code bench_users(struct bench *b, const struct bench_users *u,
                            struct bench_figures *out);
+/** One server and one client, on the sites of both ends. */
+enum exit_code bench_two_users(struct bench *b, bool send, uint64_t size,
+                               uint64_t for_ns, struct bench_figures *out);
 
 /* ---- own.c ---- */
 
@@ -222,7 +227,7 @@ struct bench_floor {
 };
 
 /** What fits to the kind and its transport, the nearest first. */
-size_t bench_floors(const struct bench *b, uint64_t size,
+size_t bench_floors(const struct bench *b,
                     struct bench_floor floors[BENCH_FLOORS_MAX]);
 enum exit_code bench_floor(struct bench *b, const struct bench_floor *floor,
                            uint64_t size, uint64_t for_ns,

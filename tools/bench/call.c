@@ -19,26 +19,13 @@ static void ask_words(const struct bench *b, uint64_t size, uint64_t for_ns,
         b->wish->rate, b->beside, bench_group(sink, "bench", b->to));
 }
 
-static enum exit_code by_users(struct bench *b, uint64_t size, uint64_t for_ns,
-                               struct bench_figures *out)
-{
-    const struct bench_users u = {.servers = {b->to},
-                                  .clients = {b->from},
-                                  .server_count = 1,
-                                  .client_count = 1,
-                                  .size = size,
-                                  .for_ns = for_ns};
-
-    return bench_users(b, &u, out);
-}
-
 static enum exit_code measure(struct bench *b, uint64_t size, uint64_t for_ns,
                               struct bench_figures *out)
 {
     struct bench_question q = {.site = b->from};
 
     if (b->user) {
-        return by_users(b, size, for_ns, out);
+        return bench_two_users(b, false, size, for_ns, out);
     }
     ask_words(b, size, for_ns, q.words, sizeof q.words);
     return bench_measure(b, &q, 1, for_ns, out);

@@ -57,10 +57,9 @@ static size_t for_sends(const struct bench *b, struct bench_floor *f)
     return n;
 }
 
-size_t bench_floors(const struct bench *b, uint64_t size,
+size_t bench_floors(const struct bench *b,
                     struct bench_floor floors[BENCH_FLOORS_MAX])
 {
-    (void)size;
     if (b->wish->beside > 0) {
         floors[0] = floor_of("without the stream", NULL, false);
         return 1;

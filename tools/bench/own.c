@@ -33,13 +33,14 @@ static void hear_signals(void)
     (void)sigaction(SIGALRM, &a, NULL); /* --timeout */
 }
 
-/* Waits for a child; when a signal comes, that one is ended. */
-static int await(pid_t pid)
+/* Waits for a child; when a signal comes, that one is ended, unless
+ * `patient`. @return its status; -1: there is none */
+static int await(pid_t pid, bool patient)
 {
-    int status = 0;
+    int status = -1;
 
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-        if (stopped != 0) {
+    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+        if (stopped != 0 && !patient) {
             (void)kill(pid, SIGTERM);
         }
     }
@@ -76,13 +77,7 @@ static int motet(const char *const words[], bool patient)
         }
         _exit(EXIT_FAILED);
     }
-    int status = -1;
-    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-        if (stopped != 0 && !patient) {
-            (void)kill(pid, SIGTERM);
-        }
-    }
-    return status;
+    return await(pid, patient);
 }
 
 static bool put_folders(const char *folder)
@@ -160,7 +155,7 @@ enum exit_code bench_in_own(const struct bench_kind *kind,
             (void)fflush(stdout);
             _exit((int)end);
         }
-        code = pid > 0 ? code_of(await(pid)) : EXIT_FAILED;
+        code = code_of(await(pid, false));
     }
     down();
     folder_remove(folder);

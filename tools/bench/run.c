@@ -108,7 +108,7 @@ static enum exit_code measure_row(struct bench *b, struct bench_row *row)
     enum exit_code code = warm_up(b, row->size);
 
     (void)snprintf(row->own.name, sizeof row->own.name, "motet");
-    row->floor_count = bench_floors(b, row->size, floors);
+    row->floor_count = bench_floors(b, floors);
     for (size_t i = 0; i < row->floor_count; i++) {
         memcpy(row->floors[i].name, floors[i].name, sizeof floors[i].name);
     }
@@ -298,7 +298,7 @@ static enum exit_code conclude(struct bench *b, const struct bench_row *rows)
     }
     if (!json) {
         json_decref(doc);
-    } else if (!table_json("motet.bench/2", doc)) {
+    } else if (!table_json(BENCH_SCHEMA, doc)) {
         code = EXIT_FAILED;
     }
     return code;

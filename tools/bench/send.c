@@ -6,20 +6,6 @@
 /* motet bench send: messages one way between two sites, each with its
  * outcome. */
 
-static enum exit_code by_users(struct bench *b, uint64_t size, uint64_t for_ns,
-                               struct bench_figures *out)
-{
-    const struct bench_users u = {.servers = {b->to},
-                                  .clients = {b->from},
-                                  .server_count = 1,
-                                  .client_count = 1,
-                                  .send = true,
-                                  .size = size,
-                                  .for_ns = for_ns};
-
-    return bench_users(b, &u, out);
-}
-
 static enum exit_code measure(struct bench *b, uint64_t size, uint64_t for_ns,
                               struct bench_figures *out)
 {
@@ -27,7 +13,7 @@ static enum exit_code measure(struct bench *b, uint64_t size, uint64_t for_ns,
     char to[BENCH_GROUP_BYTES];
 
     if (b->user) {
-        return by_users(b, size, for_ns, out);
+        return bench_two_users(b, true, size, for_ns, out);
     }
     (void)snprintf(
         q.words, sizeof q.words,

@@ -291,3 +291,17 @@ enum exit_code bench_users(struct bench *b, const struct bench_users *u,
     }
     return ok ? EXIT_DONE : EXIT_FAILED;
 }
+
+enum exit_code bench_two_users(struct bench *b, bool send, uint64_t size,
+                               uint64_t for_ns, struct bench_figures *out)
+{
+    const struct bench_users u = {.servers = {b->to},
+                                  .clients = {b->from},
+                                  .server_count = 1,
+                                  .client_count = 1,
+                                  .send = send,
+                                  .size = size,
+                                  .for_ns = for_ns};
+
+    return bench_users(b, &u, out);
+}
