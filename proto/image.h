@@ -72,7 +72,7 @@ void wire_encode_item(const struct image_item *it, struct writer *w,
  * to put where the kind has them.
  *
  * @return false for what is no item: enumerations out of their range, names
- * that are none, data where the kind has none
+ *         that are none, data where the kind has none
  */
 MUST_USE bool wire_decode_item(struct reader *r, struct image_item *it,
                                const uint8_t **data, uint32_t *size);

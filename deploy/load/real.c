@@ -307,8 +307,7 @@ static void make_load(struct motet_self *self, const char *folder,
 }
 
 /* Ports do not move here yet. */
-bool owners_here(const struct work *k, struct motet_ui port,
-                 const struct node *node)
+bool owners_here(struct work *k, struct motet_ui port, const struct node *node)
 {
     (void)k;
     (void)port;

@@ -162,15 +162,9 @@ static bool read_workload(const char *text, enum sim_workload *workload)
 
 static bool read_transport(const char *text, enum net_transport *way)
 {
-    static const char *const words[] = {
-        [NET_TCP] = "tcp", [NET_UDP] = "udp", [NET_AUTO] = "auto"};
-    for (uint32_t i = 0; i < ARRAY_LEN(words); i++) {
-        if (strcmp(text, words[i]) == 0) {
-            *way = (enum net_transport)i;
-            return true;
-        }
-    }
-    return false;
+    const int found = scenario_transport(text);
+    *way = found < 0 ? *way : (enum net_transport)found;
+    return found >= 0;
 }
 
 static bool read_small(const char *text, uint32_t low, uint32_t high,

@@ -35,17 +35,6 @@ static void accuse(struct world *w, int promise, struct motet_ui port,
     world_accuse(w, promise, n->id, text);
 }
 
-/* NULL: it is not known any more. */
-static const struct spot *spot_of(const struct work *k, struct motet_ui port)
-{
-    for (uint32_t i = 0; i < SPOTS && i < k->spots; i++) {
-        if (motet_ui_equal(k->spot[i].ui, port)) {
-            return &k->spot[i];
-        }
-    }
-    return NULL;
-}
-
 static bool lives(const struct spot *s)
 {
     return s->live && s->node->site != NULL && s->node->life == s->life;
@@ -74,7 +63,7 @@ static void inspect_members(struct world *w, const struct node *n,
 {
     struct nuc_member m;
     for (uint32_t i = 0; next_member(n, group, i, &m); i++) {
-        const struct spot *s = spot_of(w->work, m.port);
+        const struct spot *s = ops_spot(w->work, m.port);
         if (s == NULL || s->node->apart) {
             continue;
         }

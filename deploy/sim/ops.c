@@ -76,12 +76,21 @@ void ops_open_port(struct motet_self *self, struct worker *k, uint32_t index)
     };
 }
 
+struct spot *ops_spot(struct work *work, struct motet_ui port)
+{
+    for (uint32_t i = 0; i < SPOTS && i < work->spots; i++) {
+        if (motet_ui_equal(work->spot[i].ui, port)) {
+            return &work->spot[i];
+        }
+    }
+    return NULL;
+}
+
 void ops_forget_spot(struct work *work, struct motet_ui ui)
 {
-    for (uint32_t i = 0; i < SPOTS; i++) {
-        if (motet_ui_equal(work->spot[i].ui, ui)) {
-            work->spot[i].live = false;
-        }
+    struct spot *s = ops_spot(work, ui);
+    if (s != NULL) {
+        s->live = false;
     }
 }
 

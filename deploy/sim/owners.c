@@ -103,23 +103,17 @@ static void tell(struct node *n, enum check_what what, struct motet_ui port)
     world_tell(n->world, &e);
 }
 
-bool owners_here(const struct work *k, struct motet_ui port,
-                 const struct node *node)
+bool owners_here(struct work *k, struct motet_ui port, const struct node *node)
 {
-    for (uint32_t i = 0; i < SPOTS && i < k->spots; i++) {
-        if (motet_ui_equal(k->spot[i].ui, port)) {
-            return k->spot[i].node == node;
-        }
-    }
-    return true;
+    const struct spot *s = ops_spot(k, port);
+    return s == NULL || s->node == node;
 }
 
 void owners_set(struct work *k, struct motet_ui port, struct motet_ui actor)
 {
-    for (uint32_t i = 0; i < SPOTS && i < k->spots; i++) {
-        if (motet_ui_equal(k->spot[i].ui, port)) {
-            k->spot[i].owner = actor;
-        }
+    struct spot *s = ops_spot(k, port);
+    if (s != NULL) {
+        s->owner = actor;
     }
 }
 
@@ -158,22 +152,19 @@ void work_port(struct work *k, struct node *n, struct motet_ui port,
         freeze(k, n, actor_of(n, port));
         return;
     }
-    for (uint32_t i = 0; i < SPOTS && i < k->spots; i++) {
-        struct spot *s = &k->spot[i];
-        if (what == CHECK_PORT_END && motet_ui_equal(s->ui, port)) {
-            s->live = false;
-            s->idle = false;
-            s->owner = (struct motet_ui){0}; /* nobody hears of it here */
-        }
-        if (what == CHECK_OWNER && motet_ui_equal(s->ui, port)) {
-            s->node = n;
-            s->life = n->life;
-            s->owner = actor_of(n, port);
-            s->idle = nucleus_actor_frozen(site_nucleus(n->site), s->owner);
-            if (s->idle) { /* its new actor does not hear of it yet */
-                n->idle = true;
-                tell(n, CHECK_FROZEN, port);
-            }
+    struct spot *s = ops_spot(k, port);
+    if (s != NULL && what == CHECK_PORT_END) {
+        s->live = false;
+        s->idle = false;
+        s->owner = (struct motet_ui){0}; /* nobody hears of it here */
+    } else if (s != NULL && what == CHECK_OWNER) {
+        s->node = n;
+        s->life = n->life;
+        s->owner = actor_of(n, port);
+        s->idle = nucleus_actor_frozen(site_nucleus(n->site), s->owner);
+        if (s->idle) { /* its new actor does not hear of it yet */
+            n->idle = true;
+            tell(n, CHECK_FROZEN, port);
         }
     }
 }

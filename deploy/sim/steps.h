@@ -54,7 +54,7 @@ void steps_fini(struct steps *s);
 MUST_USE bool steps_feed(struct steps *s, const struct step *e,
                          char why[STEP_WHY_MAX]);
 
-/** "0>FRZ": one for people. Returns `text`. */
+/** "move 5.1.7: FRZ, PREPARED, FWD": one for people. Returns `text`. */
 const char *step_text(const struct step *e, char text[STEP_WHY_MAX]);
 
 #endif

@@ -185,8 +185,7 @@ bool moving_restore(void *state, const void *in, size_t size);
 
 /* owners.c */
 /** @return false: it has moved away, and its actor has not heard of it */
-bool owners_here(const struct work *k, struct motet_ui port,
-                 const struct node *node);
+bool owners_here(struct work *k, struct motet_ui port, const struct node *node);
 /** The port is that actor's. */
 void owners_set(struct work *k, struct motet_ui port, struct motet_ui actor);
 /** An actor has moved, with what it has. */
@@ -205,6 +204,8 @@ void groups_note(struct work *work, struct motet_ui group, struct motet_ui port,
 void groups_inspect(struct world *w);
 
 /* ops.c */
+/** What is remembered of a port; NULL: nothing any more. */
+struct spot *ops_spot(struct work *work, struct motet_ui port);
 void ops_forget_spot(struct work *work, struct motet_ui port);
 void ops_forget_again(struct worker *k, struct motet_ui port);
 void ops_open_port(struct motet_self *self, struct worker *k, uint32_t index);

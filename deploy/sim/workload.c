@@ -59,16 +59,11 @@ void work_probe(struct work *k)
     k->probing = true;
 }
 
-static bool is_live_port(const struct work *k, struct motet_ui ui)
+static bool is_live_port(struct work *k, struct motet_ui ui)
 {
-    for (uint32_t i = 0; i < SPOTS; i++) {
-        const struct spot *s = &k->spot[i];
-        if (motet_ui_equal(s->ui, ui)) {
-            return s->live && s->node->site != NULL && !s->node->apart &&
-                   s->node->life == s->life;
-        }
-    }
-    return false;
+    const struct spot *s = ops_spot(k, ui);
+    return s != NULL && s->live && s->node->site != NULL && !s->node->apart &&
+           s->node->life == s->life;
 }
 
 /* AGAIN was said of a port that lives: there must have been room since. */
@@ -132,10 +127,7 @@ bool ops_heard_of(const struct worker *k, struct motet_ui port)
 {
     struct member_info info;
     const struct members *m = site_members(k->node->site);
-    if (ui_is_group(port)) {
-        return true;
-    }
-    if (ui_site(port) == k->node->id) {
+    if (ui_is_group(port) || ui_site(port) == k->node->id) {
         return true;
     }
     for (uint64_t at = 0; members_next(m, at, &info); at = info.site) {

@@ -26,7 +26,8 @@
  *   ops.c       what it does of its own accord
  *   moving.c    and with ports that move
  *   owners.c    whose those are, and where they live
- *   points.c    one move in place of the load, and the fault in it
+ *   groups.c    who is in which group, when all is quiet
+ *   points*.c   one move in place of the load, and the fault in it (points.h)
  *   user.c      the user's own actor instead, and its invariants
  *   steps.c     each transition of a move, held against the table
  *   seen.c      which rare paths were reached
@@ -379,8 +380,8 @@ void work_thaw(struct work *k, struct node *n);
 /** Asks the invariants of the user's actor, if there are any, and accuses. */
 void user_look(struct world *w, enum motet_when when);
 
-/* ---- points.c
- * -------------------------------------------------------------- */
+/* ---- points.c --------------------------------------------------------------
+ */
 
 /** Makes the world that of a crash point, if one is asked for; before the
  * weather and the tuning are used. */

@@ -1,6 +1,6 @@
 #include <string.h>
 
-#include "state.h"
+#include "parts.h"
 
 /* Messages of others: assembly, the offer to the nucleus, the acknowledgement.
  *

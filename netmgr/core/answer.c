@@ -1,4 +1,4 @@
-#include "state.h"
+#include "parts.h"
 
 /* What the receiving side says of the messages kept here. */
 

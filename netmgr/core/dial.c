@@ -1,4 +1,4 @@
-#include "state.h"
+#include "parts.h"
 
 /* Dialing: one lane of a peer, or an address behind which nobody is known yet.
  * What fails is tried again after a back-off; what is not answered gets another

@@ -1,4 +1,4 @@
-#include "state.h"
+#include "parts.h"
 
 /* The path over datagrams that a session may have beside its connections, and
  * when small messages take it. What it promises is in NET_IN_PATH: so it is one

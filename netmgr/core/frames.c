@@ -1,6 +1,6 @@
 #include <string.h>
 
-#include "state.h"
+#include "parts.h"
 
 /* The way of frames to those who understand them; PING and round trips. */
 

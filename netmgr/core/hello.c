@@ -1,6 +1,6 @@
 #include <string.h>
 
-#include "state.h"
+#include "parts.h"
 
 /* The HELLO rules of netmgr.h, in the order of the list: what a stranger is
  * told must not depend on what is known here. */

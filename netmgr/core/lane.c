@@ -1,4 +1,4 @@
-#include "state.h"
+#include "parts.h"
 
 /* Emission: which flow is next. Flows that can emit stand in a queue for each
  * lane of a site and take turns of QUANTUM_BYTES. */

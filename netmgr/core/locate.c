@@ -1,4 +1,4 @@
-#include "state.h"
+#include "parts.h"
 
 /* Where a port lives. A port that never moved lives at its birth site, in the
  * incarnation that made it; of the others the last known owner is kept, in a

@@ -1,4 +1,4 @@
-#include "state.h"
+#include "parts.h"
 
 /* The loop: a session with this site itself. Frames for its two connections are
  * fed back by whoever carries out the effects. It is up for life, measures

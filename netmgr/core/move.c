@@ -1,4 +1,4 @@
-#include "state.h"
+#include "parts.h"
 
 /* Flows of ports that move. While a port is frozen its flows from here stand
  * still: they are carried on by whoever will own it, and each outcome is told

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "nucleus/base/hash.h"
-#include "state.h"
+#include "parts.h"
 
 struct net_limits net_limits_default(void)
 {

@@ -3,12 +3,14 @@
 
 #include "netmgr/core/state.h"
 
-/* What the files of a network manager do for each other. */
+/* What the files of a network manager do for each other: each includes this. */
 
 /* ---- netmgr.c ---- */
 
-/** A cleared effect at the end of the ring. CHECKs that there is room. */
+/** An effect at the end of the ring, cleared but for `frame`. CHECKs that there
+ * is room. */
 struct net_effect *effect_push(struct netmgr *n, enum net_effect_kind kind);
+/** A NET_FRAME there; what is not of that kind is not cleared. */
 struct net_effect *effect_frame(struct netmgr *n, const struct conn *c,
                                 enum net_frame_kind kind);
 /** Whether FLUSH and TICK may go on; sets `more` if not. */
@@ -40,6 +42,18 @@ void peer_free(struct netmgr *n, struct peer *p);
 enum motet_err peer_in(struct netmgr *n, const struct net_in *in);
 enum motet_err peer_in_forget(struct netmgr *n, const struct net_in *in);
 enum motet_err peer_in_dead(struct netmgr *n, const struct net_in *in);
+enum motet_err peer_in_down(struct netmgr *n, const struct net_in *in);
+/** All incarnations up to this one are over: ends their sessions. */
+void peer_bury(struct netmgr *n, struct peer *p, uint32_t incarnation);
+/** A newer incarnation takes over, or the first one comes: what was meant for
+ * older ones ends. */
+void peer_succeed(struct netmgr *n, struct peer *p, uint32_t incarnation);
+void peer_violation(struct netmgr *n, struct conn *c, const char *detail);
+void peer_dirty(struct netmgr *n, struct peer *p);
+bool peer_banned(const struct netmgr *n, const struct peer *p);
+
+/* ---- dial.c ---- */
+
 enum motet_err peer_in_dial_failed(struct netmgr *n, const struct net_in *in);
 /** A connection of that lane is needed: dial unless it is there or coming. */
 void net_peer_want(struct netmgr *n, struct peer *p, enum net_lane lane);
@@ -55,15 +69,6 @@ bool dial_over(struct dial *d, uint64_t id);
 void dial_due(struct netmgr *n, struct dial *d);
 void seed_again(struct netmgr *n, struct seed *s, uint64_t after_ns);
 void seed_due(struct netmgr *n, struct seed *s);
-enum motet_err peer_in_down(struct netmgr *n, const struct net_in *in);
-/** All incarnations up to this one are over: ends their sessions. */
-void peer_bury(struct netmgr *n, struct peer *p, uint32_t incarnation);
-/** A newer incarnation takes over, or the first one comes: what was meant for
- * older ones ends. */
-void peer_succeed(struct netmgr *n, struct peer *p, uint32_t incarnation);
-void peer_violation(struct netmgr *n, struct conn *c, const char *detail);
-void peer_dirty(struct netmgr *n, struct peer *p);
-bool peer_banned(const struct netmgr *n, const struct peer *p);
 
 /* ---- session.c ---- */
 

@@ -1,6 +1,6 @@
 #include <string.h>
 
-#include "state.h"
+#include "parts.h"
 
 /* Sites: acquaintance, dialing, death, misbehaviour. */
 

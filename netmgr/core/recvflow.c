@@ -1,5 +1,5 @@
 #include "nucleus/base/hash.h"
-#include "state.h"
+#include "parts.h"
 
 /* Flows from other sites: BIND, the records of what was accepted, eviction.
  *

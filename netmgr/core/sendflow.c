@@ -1,7 +1,7 @@
 #include <string.h>
 
 #include "nucleus/base/hash.h"
-#include "state.h"
+#include "parts.h"
 
 /* Messages to other sites, kept until their outcome. */
 
@@ -464,10 +464,12 @@ enum motet_err sflow_in_send(struct netmgr *n, const struct net_in *in)
 enum motet_err sflow_in_cancel(struct netmgr *n, const struct net_in *in)
 {
     struct sflow *f = sflow_find(n, in->src, in->dst, false);
-    for (uint64_t seq = f == NULL ? 0 : f->una; f != NULL && seq < f->end;
-         seq++) {
+    if (f == NULL || in->ticket == 0) {
+        return MOTET_E_STATE;
+    }
+    for (uint64_t seq = f->una; seq < f->end; seq++) {
         const struct kept *k = sflow_slot(f, seq);
-        if (k->live && k->ticket == in->ticket && in->ticket != 0) {
+        if (k->live && k->ticket == in->ticket) {
             sflow_settle(n, f, seq,
                          seq < f->hi ? MOTET_E_MAYBE_CANCELLED
                                      : MOTET_E_CANCELLED);

@@ -1,6 +1,6 @@
 #include <string.h>
 
-#include "state.h"
+#include "parts.h"
 
 /* Connections and sessions: HELLO, adoption, PING, the way of frames. */
 

@@ -402,6 +402,4 @@ struct netmgr {
     uint64_t kept_bytes;
 };
 
-#include "netmgr/core/parts.h" /* every file needs both */
-
 #endif

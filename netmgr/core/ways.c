@@ -1,6 +1,6 @@
 #include <string.h>
 
-#include "state.h"
+#include "parts.h"
 
 /* Which way small messages go on the link with a site: that of all links, or
  * one of its own. A site is known by its name, so that it can be said before it

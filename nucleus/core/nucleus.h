@@ -121,7 +121,7 @@ enum nuc_kind {
     NUC_NET_DELIVER,  /* src, dst, msg, place: of the source, about: of
                        * msg.reply_to (each of its birth if site is 0), in: of a
                        * WATCH, dst has moved here -> OK and out.room_*; AGAIN:
-                       * no room now, NUC_NET_ROOM will  follow; any other:
+                       * no room now, NUC_NET_ROOM will follow; any other:
                        * refused for good */
     NUC_NET_OUTCOME,  /* ticket, err: MOTET_OK = in the owner's queue, place:
                        * where that was. MAYBE_MOVED: whoever owns its source
@@ -294,7 +294,8 @@ void nucleus_destroy(struct nucleus *n);
 /**
  * Feeds one input.
  *
- * @param out  results, zeroed first
+ * @param out  results, zeroed first; but for `port` and `member`, which only
+ *             the inputs have that ask for them
  * @return MOTET_OK, or why it was refused: nothing has changed then.
  *         PERMISSION where `actor` does not own the object or the key is wrong;
  *         NO_MEMORY at the cap; LIMIT at a limit of the table; INVALID for a

@@ -48,6 +48,14 @@ static void on_up(void *ctx, uint64_t conn, uint64_t peer, uint64_t dial,
     explicit_bzero(secret, sizeof secret);
 }
 
+static void was_fed(struct host *h, size_t size)
+{
+    h->fed += size;
+    if (h->fed >= WORK_BYTES && h->site != NULL && h->end == HOST_RUNNING) {
+        host_work(h);
+    }
+}
+
 static void on_bytes(void *ctx, uint64_t conn, const uint8_t *data, size_t size)
 {
     struct host *h = ctx;
@@ -56,10 +64,7 @@ static void on_bytes(void *ctx, uint64_t conn, const uint8_t *data, size_t size)
                                    .conn = conn,
                                    .bytes = data,
                                    .size = size});
-    h->fed += size;
-    if (h->fed >= WORK_BYTES && h->site != NULL && h->end == HOST_RUNNING) {
-        host_work(h);
-    }
+    was_fed(h, size);
 }
 
 static void on_datagram(void *ctx, const struct path_addr *from,
@@ -71,10 +76,7 @@ static void on_datagram(void *ctx, const struct path_addr *from,
                                    .from = from,
                                    .bytes = data,
                                    .size = size});
-    h->fed += size;
-    if (h->fed >= WORK_BYTES && h->site != NULL && h->end == HOST_RUNNING) {
-        host_work(h);
-    }
+    was_fed(h, size);
 }
 
 static void on_drained(void *ctx, uint64_t conn, size_t size)

@@ -24,8 +24,7 @@ void deaths_init(struct site *s);
 void deaths_fini(struct site *s);
 
 /** A life, and all before, is over, however that was learned; again is
- * harmless.
- */
+ * harmless. */
 void deaths_begin(struct site *s, uint64_t site, uint32_t incarnation,
                   enum nuc_site_state how);
 /** DIR_SYNC and DIR_SYNCED. */

@@ -279,8 +279,8 @@ bool route_drain_net(struct site *s)
             }
             on_net(s, e);
             release_frame(e);
-            route_drain_nucleus(
-                s); /* it wants its effects taken after each step */
+            /* It wants its effects taken after each step. */
+            route_drain_nucleus(s);
         }
     } while (feed_loop(s));
     return any;

@@ -341,6 +341,44 @@ Test(attach, a_bye_is_no_crash)
     ground_stop(&g);
 }
 
+/* More than is read in a turn, from one that is gone with an answer that it has
+ * not read: poll() says so as an error, after which libuv looks no more. */
+Test(attach, what_the_dead_have_said_is_read_to_its_end)
+{
+    enum { SAID = 3 * 16 };
+    struct ground g = {0};
+    ground_start(&g);
+    struct motet *m = ground_attach(&g);
+    struct motet_port *to = ground_port(m, "server");
+    struct motet_msg msg;
+    uint64_t watch;
+    const int fd = raw_greeted(&g);
+    const struct motet_ui from = raw_port(fd);
+    OK(motet_watch(to, from, &watch));
+    raw_say(fd, &(struct attach_frame){.op = ATTACH_PORT_NEW, .id = 3});
+    cr_assert(raw_ready(fd, 5000));
+    ground_tell(&g, GROUND_FREEZE);
+    for (uint64_t i = 0; i < SAID; i++) {
+        raw_say(fd, &(struct attach_frame){.op = ATTACH_SEND,
+                                           .id = 10 + i,
+                                           .port = from,
+                                           .dest = motet_to("server"),
+                                           .timeout_ms = 1000,
+                                           .total = 8});
+    }
+    close(fd);
+    ground_thaw(&g);
+    for (int i = 0; i < SAID; i++) {
+        OK(motet_receive(to, &msg, 1000));
+        cr_assert_eq(msg.kind, MOTET_MSG_MESSAGE, "%d", i);
+    }
+    OK(motet_receive(to, &msg, 1000));
+    cr_assert_eq(msg.kind, MOTET_MSG_NEWS);
+    cr_expect_eq(msg.news, MOTET_NEWS_CRASHED);
+    motet_detach(m);
+    ground_stop(&g);
+}
+
 Test(attach, a_caller_that_dies_is_known_to_the_server)
 {
     struct ground g = {0};

@@ -191,17 +191,17 @@ enum motet_move_flag {
  * Moves a port of this attachment to another actor and waits until that is
  * over.
  *
- * @param to          "site2/actor", or "site2": the actor of that name there
- * that the port's actor has here
+ * @param to          "site2/actor", or "site2": the actor there of the name
+ *                    that the port's actor has here
  * @param flags       0 or MOTET_MOVE_DROP
  * @param timeout_ms  for all of it; then it is given up, if that is still
- * possible
+ *                    possible
  * @return OK: it has moved. NO_SITE, NO_ACTOR: nothing of that name; DECLINED:
- * that actor does not adopt; MOVING: it moves already; UNREACHABLE, LIMIT,
- *         NO_MEMORY: of the other site; TIMEOUT, CANCELLED: given up. In all
- *         these it stays where it is, and serves. SITE_DEAD: the other site
- * died; MOTET_EVENT_PORT_MOVED tells if the port went with it. MAYBE_TIMEOUT:
- *         it is committed, and the other site has not answered
+ *         that actor does not adopt; MOVING: it moves already; UNREACHABLE,
+ *         LIMIT, NO_MEMORY: of the other site; TIMEOUT, CANCELLED: given up. In
+ *         all these it stays where it is, and serves. SITE_DEAD: the other site
+ *         died; MOTET_EVENT_PORT_MOVED tells if the port went with it.
+ *         MAYBE_TIMEOUT: it is committed, and the other site has not answered
  */
 MOTET_API MOTET_MUST_USE enum motet_err
 motet_port_migrate(struct motet_port *port, const char *to, unsigned flags,
@@ -231,12 +231,11 @@ struct motet_move_info {
  * Begins to move any port, wherever it lives, by its capability.
  *
  * @param port        an operator (root, or the user of its site) may leave the
- * key
- *                    0
+ *                    key 0
  * @param timeout_ms  for finding it and asking its site
  * @param move        set on success, by which to ask for it
  * @return as motet_port_migrate() as far as can be told at once; PERMISSION:
- * not its capability. MAYBE_...: it may have begun
+ *         not its capability. MAYBE_...: it may have begun
  */
 MOTET_API MOTET_MUST_USE enum motet_err
 motet_migrate_start(struct motet *m, const struct motet_cap *port,
@@ -246,7 +245,7 @@ motet_migrate_start(struct motet *m, const struct motet_cap *port,
 /** Waits for the end of a move. @param info  set (but where the site is not
  * heard) to how far it is; may be NULL
  * @return as it ended; TIMEOUT: it is under way (0: only looks); STATE: it is
- * not known (any more: a site remembers its last 256) */
+ *         not known (any more: a site remembers its last 256) */
 MOTET_API MOTET_MUST_USE enum motet_err
 motet_migrate_wait(struct motet *m, const struct motet_move *move,
                    struct motet_move_info *info, int64_t timeout_ms);
