@@ -167,7 +167,12 @@ void fast_ping(struct netmgr *n, struct peer *p)
 void fast_pong(struct netmgr *n, struct conn *c, uint64_t rtt_ns)
 {
     rtt_ns = rtt_ns == 0 ? 1 : rtt_ns;
-    c->srtt_ns =
-        c->srtt_ns == 0 ? rtt_ns : c->srtt_ns - c->srtt_ns / 8 + rtt_ns / 8;
+    if (c->srtt_ns == 0) {
+        c->srtt_ns = rtt_ns;
+    }
+    /* It is asked seldom: one slow answer, to the first PING most of all, must
+     * not count for half a minute. */
+    const uint64_t share = rtt_ns < c->srtt_ns ? 2 : 8;
+    c->srtt_ns = c->srtt_ns - c->srtt_ns / share + rtt_ns / share;
     fast_judge(n, c->peer);
 }

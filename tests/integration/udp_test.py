@@ -84,7 +84,7 @@ class Loopback(LabTest):
                           ("udp", "udp")):
             self.ok("link", "set", "site1", "site2", "--transport", way)
             wait_until(lambda: self.path("site1", "site2") == {path},
-                       what=f"{path} between site1 and site2")
+                       what=f"{way}: {path} between site1 and site2")
             self.assertEqual(self.path("site1", "site3"), {"tcp"})
         result = self.lab.finish(load, timeout=90)
         self.assertEqual(result.code, 0, result)

@@ -1,11 +1,12 @@
 #!/bin/bash
-# Tests the tests: builds the pure parts with each of the bugs that are kept in
-# them under a macro, and demands that the simulator finds it.
+# Tests the tests: builds the simulator with each of the bugs that are kept in
+# the pure parts under a macro, and demands that it finds it.
 #
-#   bugs.sh GENERATED BUILD [BUG...]
+#   bugs.sh BUILD OUT [BUG...]      BUILD: the folder of a release build
 set -euo pipefail
-gen=$(realpath "$1")
-build=$2
+build=$(realpath "$1")
+out=$(realpath -m "$2")
+gen=$build/gen
 shift 2
 cd "$(dirname "$0")/../.."
 source tests/sim/build.sh
@@ -32,11 +33,11 @@ declare -A bugs=(
     [LEAVE_GROUP]=nucleus/core
 )
 declare -A options=(
-    [ONE_NAK]="--workload migrate"
+    [ONE_NAK]="--workload migrate --preset lossy"
     [NO_DEDUP]="--workload migrate"
     [LEAVE_FLOWS]="--workload migrate"
     [LEAVE_GROUP]="--workload migrate"
-    [ACCEPT_DISORDER]="--workload migrate --preset swarm"
+    [ACCEPT_DISORDER]="--workload migrate --preset tight"
     [NO_REPAIR]="--transport udp --preset lossy"
 )
 # Found not by seeds but at a crash point of a move.
@@ -49,39 +50,19 @@ declare -A command=(
 names=("$@")
 [[ ${#names[@]} -gt 0 ]] || names=("${!bugs[@]}")
 
-rm -rf "$build"
-mkdir -p "$build"
-sim_generated "$build/generated" gcc
-for folder in $sim_folders; do
-    sim_compile "$build/good/$folder" "$folder" gcc -O1
-done
-
+rm -rf "$out"
 missed=0
 for name in "${names[@]}"; do
-    folder=${bugs[$name]}
-    files=$(grep -l "MOTET_BUG_$name" "$folder"/*.c) || {
-        echo "$name: not in $folder"
-        missed=1
-        continue
-    }
-    if grep -q "MOTET_BUG_$name" "$folder"/*.h; then
-        files=$(printf '%s\n' "$folder"/*.c) # all of them see the header
-    fi
-    rm -rf "$build/bad"
-    cp -r "$build/good/$folder" "$build/bad"
-    sim_files "$build/bad" gcc -O1 -w "-DMOTET_BUG_$name" <<<"$files"
-    parts=("$build/generated" "$build/bad")
-    for other in $sim_folders; do
-        [[ $other == "$folder" ]] || parts+=("$build/good/$other")
-    done
-    sim_link "$build/motet-sim-$name" gcc "${parts[@]}"
+    folder=$out/$name
+    bug_compile "$folder" "$name" "${bugs[$name]}"
+    bug_sim "$folder/motet-sim" "$build" "$folder"
     code=0
     # shellcheck disable=SC2086
-    "$build/motet-sim-$name" ${command[$name]:-run --seeds 1..500} --jobs 2 \
+    "$folder/motet-sim" ${command[$name]:-run --seeds 1..500} --jobs 2 \
         --fail-fast ${options[$name]:-} \
-        >"$build/$name.out" 2>"$build/$name.err" || code=$?
+        >"$folder/out" 2>"$folder/err" || code=$?
     if [[ $code == 8 || $code == 10 ]]; then
-        echo "$name: found: $(grep -m1 FAIL "$build/$name.out")"
+        echo "$name: found: $(grep -m1 FAIL "$folder/out")"
     else
         echo "$name: NOT found (exit $code)"
         missed=1

@@ -360,6 +360,23 @@ static uint64_t taken(struct one *o, uint64_t ticket)
     return data.e.conn;
 }
 
+/* The next PING of each; CONTROL answers at once. */
+static void answer_pings(struct one *o, uint64_t fast_after_ns)
+{
+    one_wait(o, 2000);
+    const struct one_effect *ping = NULL;
+    for (uint32_t k = 0; (ping = one_frame(o, NET_PING, k)) != NULL; k++) {
+        if (ping->e.conn == FAST) {
+            break;
+        }
+    }
+    cr_assert(ping != NULL);
+    const uint64_t asked = ping->e.frame.u.ping;
+    one_pong(o, CONTROL, asked);
+    o->now += fast_after_ns;
+    one_pong(o, FAST, asked);
+}
+
 Test(netmgr_fast, auto_takes_the_one_that_answers_sooner)
 {
     struct one o;
@@ -375,19 +392,26 @@ Test(netmgr_fast, auto_takes_the_one_that_answers_sooner)
     one_pong(&o, FAST, asked);
     cr_assert_eq(taken(&o, 2), FAST);
     for (int i = 0; i < 60; i++) { /* it becomes slow: 200 ms */
-        one_wait(&o, 2000);
-        const struct one_effect *ping = NULL;
-        for (uint32_t k = 0; (ping = one_frame(&o, NET_PING, k)) != NULL; k++) {
-            if (ping->e.conn == FAST) {
-                break;
-            }
-        }
-        cr_assert(ping != NULL);
-        asked = ping->e.frame.u.ping;
-        one_pong(&o, CONTROL, asked);
-        o.now += 200 * ONE_MS;
-        one_pong(&o, FAST, asked);
+        answer_pings(&o, 200 * ONE_MS);
     }
     cr_assert_eq(taken(&o, 3), CONTROL);
+    one_free(&o);
+}
+
+Test(netmgr_fast, one_slow_answer_does_not_count_for_long)
+{
+    struct one o;
+    begin(&o, NET_AUTO);
+    session(&o, NET_HELLO_PATH);
+    one_pong(&o, CONTROL, o.now);
+    cr_assert_eq(path_up(&o, FAST, CONTROL, 1000), MOTET_OK);
+    const uint64_t asked = o.now;
+    o.now += 20 * ONE_MS;
+    one_pong(&o, FAST, asked);
+    cr_assert_eq(taken(&o, 1), CONTROL);
+    for (int i = 0; i < 8; i++) {
+        answer_pings(&o, 0);
+    }
+    cr_assert_eq(taken(&o, 2), FAST);
     one_free(&o);
 }
