@@ -67,6 +67,9 @@ static enum motet_err check_parts(const struct motet *m,
 enum motet_err out_parts(const struct motet *m, const struct motet_out *out,
                          struct motet_bytes parts[2], struct attach_frame *f)
 {
+    if (out->block != NULL) {
+        return MOTET_E_INVALID; /* it is of a site, and this is none */
+    }
     parts[0] = out->annex;
     parts[1] = out->body;
     return check_parts(m, parts, 2, f);

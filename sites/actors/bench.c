@@ -55,7 +55,7 @@ struct bench {
     uint64_t rate;
     uint64_t ask_every;
     struct motet_dest beside_to;
-    uint64_t beside_bytes; /* 0 = no stream */
+    struct motet_block *beside; /* NULL = no stream */
     uint64_t beside_flight;
     uint64_t beside_done;
     uint64_t start_ns;
@@ -202,9 +202,9 @@ static void on_call_done(struct motet_self *self, struct bench *b,
 
 static void pump_beside(struct motet_self *self, struct bench *b)
 {
-    struct motet_out out = {.body = {NULL, b->beside_bytes}};
+    const struct motet_out out = {.block = b->beside};
 
-    while (b->beside_bytes > 0 && b->beside_flight < BESIDE_WINDOW) {
+    while (b->beside != NULL && b->beside_flight < BESIDE_WINDOW) {
         enum motet_err err =
             motet_actor_send(self, b->port.ui, &b->beside_to, &out, CALL_MS,
                              BESIDE | (b->beside_done + b->beside_flight + 1));
@@ -263,15 +263,19 @@ static void on_sent(struct motet_self *self, struct bench *b,
 /* ---- what is asked ---------------------------------------------------------
  */
 
-static const char *read_beside(struct bench *b, const char *text, size_t size)
+static const char *read_beside(struct motet_self *self, struct bench *b,
+                               const char *text, size_t size)
 {
     char to[MOTET_NAME_MAX + 1];
+    uint64_t bytes;
+    void *unused;
 
-    if (!words_number(text, size, "beside", 0, SIZE_MAX_BYTES,
-                      &b->beside_bytes)) {
+    motet_actor_block_free(self, b->beside);
+    b->beside = NULL;
+    if (!words_number(text, size, "beside", 0, SIZE_MAX_BYTES, &bytes)) {
         return "error=beside: a size up to 16 MiB";
     }
-    if (b->beside_bytes == 0) {
+    if (bytes == 0) {
         return NULL;
     }
     if (!words_text(text, size, "beside_to", to, sizeof to)) {
@@ -279,7 +283,9 @@ static const char *read_beside(struct bench *b, const char *text, size_t size)
     }
     b->beside_to = (struct motet_dest){.target = motet_ui_of_name(to),
                                        .mode = MOTET_TO_ANY};
-    return NULL;
+    return motet_actor_block(self, bytes, &b->beside, &unused) == MOTET_OK
+               ? NULL
+               : "error=beside: no memory for such a body";
 }
 
 static const char *read_common(struct motet_self *self, struct bench *b,
@@ -309,7 +315,7 @@ static const char *read_common(struct motet_self *self, struct bench *b,
     b->start_ns = motet_actor_now_ns(self);
     b->end_ns = b->start_ns + ms * 1000000;
     b->next_due_ns = b->start_ns;
-    return read_beside(b, text, size);
+    return read_beside(self, b, text, size);
 }
 
 static void begin(struct motet_self *self, struct bench *b, enum op op,

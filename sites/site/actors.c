@@ -45,6 +45,7 @@ static enum motet_err make(struct site *s, const struct motet_supervisor *table,
     a->table = table;
     a->ui = out.ui;
     list_init(&a->timers);
+    list_init(&a->blocks);
     ring_init(&a->deferred, &s->own, sizeof(struct actor_event));
     memcpy(a->name, in.name, strlen(in.name) + 1);
     if (table->state_bytes > 0) {
@@ -103,6 +104,7 @@ static void actor_free(struct site *s, struct motet_self *a)
         list_remove(&t->link);
         mem_free(&s->own, t, sizeof *t);
     }
+    self_drop_blocks(a);
     map_remove(&s->actor_by_ui, a->ui.hi, a->ui.lo);
     list_remove(&a->link);
     mem_free(&s->own, a->state, a->table->state_bytes);

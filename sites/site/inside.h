@@ -85,6 +85,7 @@ struct site_note {
 struct motet_self {
     struct list link;
     struct list timers;
+    struct list blocks; /* struct motet_block of self.c */
     struct site *site;
     const struct motet_supervisor *table;
     struct motet_ui ui;
@@ -268,6 +269,11 @@ void loop_fini(struct site *s);
 struct site_note *site_note(struct site *s, enum site_effect_kind kind,
                             const char *name, const char *addr,
                             const char *detail);
+
+/* ---- self.c ---- */
+
+/** An actor ends: its blocks go. */
+void self_drop_blocks(struct motet_self *a);
 
 /* ---- actors.c --------------------------------------------------------------
  */

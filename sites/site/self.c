@@ -142,12 +142,73 @@ enum motet_err motet_actor_leave(struct motet_self *self,
 /* ---- messages --------------------------------------------------------------
  */
 
-static enum motet_err fill(struct site *s, const struct motet_out *out,
+struct motet_block {
+    struct list link; /* of the actor whose it is */
+    struct motet_self *self;
+    struct buf *data;
+};
+
+enum motet_err motet_actor_block(struct motet_self *self, size_t size,
+                                 struct motet_block **block, void **bytes)
+{
+    struct site *s = self->site;
+
+    if (size == 0) {
+        return MOTET_E_INVALID;
+    }
+    if (size > s->cfg.nucleus.body_bytes_max) {
+        return MOTET_E_TOO_BIG;
+    }
+    struct motet_block *b = mem_alloc(&s->own, sizeof *b);
+    if (b == NULL) {
+        return MOTET_E_NO_MEMORY;
+    }
+    b->self = self;
+    b->data = buf_new(&s->mem, (uint32_t)size);
+    if (b->data == NULL) {
+        mem_free(&s->own, b, sizeof *b);
+        return MOTET_E_NO_MEMORY;
+    }
+    list_append(&self->blocks, &b->link);
+    *block = b;
+    *bytes = b->data->data;
+    return MOTET_OK;
+}
+
+void motet_actor_block_free(struct motet_self *self, struct motet_block *block)
+{
+    if (block == NULL) {
+        return;
+    }
+    CHECK(block->self == self);
+    list_remove(&block->link);
+    buf_unref(block->data);
+    mem_free(&self->site->own, block, sizeof *block);
+}
+
+void self_drop_blocks(struct motet_self *self)
+{
+    list_foreach (it, &self->blocks) {
+        motet_actor_block_free(self, LIST_ENTRY(it, struct motet_block, link));
+    }
+}
+
+static enum motet_err fill(struct motet_self *self, const struct motet_out *out,
                            struct msg *m)
 {
+    struct site *s = self->site;
     size_t annex = out->annex.size;
     size_t body = out->body.size;
 
+    if (out->block != NULL) {
+        m->annex_bytes = 0;
+        m->data = NULL;
+        if (annex + body > 0 || out->block->self != self) {
+            return MOTET_E_INVALID;
+        }
+        m->data = buf_ref(out->block->data);
+        return MOTET_OK;
+    }
     if (annex > MOTET_ANNEX_MAX || body > s->cfg.nucleus.body_bytes_max) {
         return MOTET_E_TOO_BIG;
     }
@@ -176,7 +237,7 @@ static enum motet_err fill(struct site *s, const struct motet_out *out,
 static enum motet_err op_with(struct motet_self *self, struct nuc_in *in,
                               const struct motet_out *what, struct nuc_out *out)
 {
-    enum motet_err err = fill(self->site, what, &in->msg);
+    enum motet_err err = fill(self, what, &in->msg);
 
     if (err != MOTET_OK) {
         return err;

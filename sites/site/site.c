@@ -402,7 +402,7 @@ enum motet_err site_op(struct site *s, struct nuc_in *in, struct nuc_out *out)
 
 struct buf *site_buf(struct site *s, uint32_t size)
 {
-    return buf_new(&s->mem, size);
+    return buf_raw(&s->mem, size);
 }
 
 /* ---- looks -----------------------------------------------------------------

@@ -187,7 +187,8 @@ uint64_t site_deadline_ns(const struct site *s);
 MUST_USE enum motet_err site_op(struct site *s, struct nuc_in *in,
                                 struct nuc_out *out);
 
-/** A message buffer from the site's memory for site_op(). NULL at the cap. */
+/** A message buffer from the site's memory for site_op(), its contents
+ * undefined. NULL at the cap. */
 struct buf *site_buf(struct site *s, uint32_t size);
 
 /**

@@ -105,10 +105,16 @@ struct motet_bytes {
     size_t size;
 };
 
+/* A body that a supervisor actor fills once and sends without a copy, as often
+ * and to as many as it likes; see motet_actor_block(). */
+struct motet_block;
+
 /* What to send. */
 struct motet_out {
     struct motet_bytes annex; /* at most MOTET_ANNEX_MAX */
     struct motet_bytes body;
+    struct motet_block *block; /* of a supervisor actor: the whole message,
+                                * instead of the two above; else NULL */
 };
 
 /** This actor's UI; its site's UI; its site's name (static for the run). */
@@ -154,13 +160,33 @@ motet_actor_leave(struct motet_self *self, const struct motet_cap *group,
                   struct motet_ui port);
 
 /**
+ * A block of `size` bytes, zeroed. For large bodies: to copy 16 MiB takes
+ * milliseconds, in which nothing else happens at a site.
+ *
+ * @param block  set on success, with *bytes to fill. Once it was sent it must
+ *               not be written again: it may be on its way for long
+ * @return NO_MEMORY at the cap of the site; TOO_BIG: no message may be as large;
+ *         INVALID: nothing
+ * Ownership: the actor's, until motet_actor_block_free() or its end. What was
+ * sent of it arrives all the same. It does not move with the actor.
+ */
+MOTET_API MOTET_MUST_USE enum motet_err
+motet_actor_block(struct motet_self *self, size_t size,
+                  struct motet_block **block, void **bytes);
+
+/** Gives a block of this actor back. NULL is allowed. */
+MOTET_API void motet_actor_block_free(struct motet_self *self,
+                                      struct motet_block *block);
+
+/**
  * Sends one message from `port`, a port of this actor.
  *
  * @param timeout_ms  until its outcome; MOTET_FOREVER
  * @param token       given back with MOTET_EVENT_SENT; 0 asks for that event
  *                    only when the message does not end accepted
  * @return MOTET_OK: taken; else nothing was sent. AGAIN: no room;
- *         MOTET_EVENT_ROOM follows when there is
+ *         MOTET_EVENT_ROOM follows when there is. INVALID also where `out` has
+ *         a block that is not this actor's, or one and a body
  */
 MOTET_API MOTET_MUST_USE enum motet_err
 motet_actor_send(struct motet_self *self, struct motet_ui port,
