@@ -4,12 +4,18 @@
  * section 7, and its pacing. What is left open there, how fast the window grows
  * and what a loss leaves of it, is as in TCP Illinois (Liu, Basar, Srikant
  * 2008): where round trips show no queue, a loss is hardly congestion, so the
- * window grows faster and shrinks less. With a queue, or when much is lost, a
- * loss leaves 0.7 of the window, as in RFC 9438. */
+ * window grows faster and shrinks less: not below what rounds carry lately and
+ * a little more, as a way that loses by chance carries more when more is sent,
+ * and one that is full does not (as in BBR, Cardwell et al. 2016). With a
+ * queue, or when much is lost, a loss leaves 0.7 of the window, as in RFC 9438.
+ */
 
 enum {
-    CALM_GROWTH = 8, /* datagrams in a round trip; else 1 */
-    CALM_PERCENT = 92,
+    CALM_GROWTH = 8,    /* this part of the window in a round trip, */
+    CALM_LEAST = 2,     /* but as many datagrams at least, */
+    CALM_MOST = 8,      /* and at most; else 1 */
+    CALM_PERCENT = 92,  /* of the window, at least */
+    CAME_PERCENT = 110, /* of what rounds carry lately */
     LOSS_PERCENT = 70,
     HEAVY_LOSS = 200000, /* of a million, lately: that is congestion */
     BURST_PACKETS = 10,
@@ -117,22 +123,47 @@ static bool calm(const struct path *p)
            p->least_rtt <= p->rtt_min + p->rtt_min / 8 + GRANULARITY_NS;
 }
 
+/* Datagrams in a round trip. */
+static uint64_t growth(const struct path *p)
+{
+    const uint64_t part = p->window / p->mtu / CALM_GROWTH;
+    if (!calm(p)) {
+        return 1;
+    }
+    if (part < CALM_LEAST) {
+        return CALM_LEAST;
+    }
+    return part < CALM_MOST ? part : CALM_MOST;
+}
+
 void control_acked(struct path *p, const struct packet *k)
 {
     note_loss(p, false);
     p->flight -= k->size;
-    if (!k->limited || k->at_ns <= p->recovery_ns) {
+    p->round_bytes += k->size;
+    if (!k->limited || (k->at_ns <= p->recovery_ns && !calm(p))) {
         return;
     }
     if (p->window < p->threshold) {
         p->window += k->size;
     } else {
-        const uint64_t growth = calm(p) ? CALM_GROWTH : 1;
-        p->window += growth * p->mtu * k->size / p->window;
+        p->window += growth(p) * p->mtu * k->size / p->window;
     }
     if (p->window > p->limits.window_bytes) {
         p->window = p->limits.window_bytes;
     }
+}
+
+/* Of the window, after a loss. */
+static uint64_t left(const struct path *p)
+{
+    if (!calm(p)) {
+        return p->window * LOSS_PERCENT / 100;
+    }
+    const uint64_t least = p->window * CALM_PERCENT / 100;
+    const uint64_t came = p->came_bytes * CAME_PERCENT / 100;
+    const uint64_t most = came < p->window ? came : p->window;
+    return most > least ? most : least;
 }
 
 void control_lost(struct path *p, uint64_t sent_ns)
@@ -143,7 +174,7 @@ void control_lost(struct path *p, uint64_t sent_ns)
     }
     p->recovery_ns = p->now;
     p->stats.congested++;
-    p->window = p->window * (calm(p) ? CALM_PERCENT : LOSS_PERCENT) / 100;
+    p->window = left(p);
     p->window = p->window < least(p) ? least(p) : p->window;
     p->threshold = p->window;
 }

@@ -31,6 +31,7 @@ enum {
     WORDS = PATH_FRAMES_MAX / 64,
     REPLAY_WORDS = PATH_REPLAY_WINDOW / 64,
     SENT_FIRST = 64, /* slots of the first ring of packets */
+    CAME_SHARE = 16, /* forgotten in a round of what rounds carry */
 };
 
 static const uint64_t ACK_DELAY_NS = 5 * MS;
@@ -42,6 +43,7 @@ static const uint64_t PROVE_FIRST_NS = 100 * MS;
 static const uint64_t MTU_NEXT_NS = 200 * MS; /* after a probe was lost */
 static const uint64_t MTU_AGAIN_NS = 600 * SECOND;
 static const uint64_t OLD_KEY_NS = 5 * SECOND;
+static const uint64_t RTT_SPAN_NS = 10 * SECOND; /* then a way may be longer */
 
 /* What a packet is made of. */
 enum piece {
@@ -190,10 +192,15 @@ struct path {
     uint32_t sent_slots;
     uint64_t sent_low;      /* lowest counter that may be out */
     uint64_t largest_acked; /* plus one */
-    uint64_t srtt, rttvar, rtt_min, rtt_latest;
-    uint64_t round_rtt; /* least of this round, 0 = none yet */
-    uint64_t least_rtt; /* and of the last one, 0 = there was none */
-    uint64_t round_end; /* the round ends when this is acknowledged */
+    uint64_t srtt, rttvar, rtt_latest;
+    uint64_t rtt_min;      /* of this span of time and the one before */
+    uint64_t rtt_min_span; /* of this one */
+    uint64_t span_end_ns;
+    uint64_t round_rtt;   /* least of this round, 0 = none yet */
+    uint64_t least_rtt;   /* and of the last one, 0 = there was none */
+    uint64_t round_end;   /* the round ends when this is acknowledged */
+    uint64_t round_bytes; /* acknowledged in this round */
+    uint64_t came_bytes;  /* in the best of the last ones */
     uint64_t loss_at_ns;
     uint64_t eliciting_ns; /* the last eliciting packet was sent */
     uint64_t silent_ns;    /* since then something waits for an ACK; 0 = not */

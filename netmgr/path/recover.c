@@ -87,7 +87,26 @@ static void note_round(struct path *p, uint64_t rtt)
         p->least_rtt = p->round_rtt;
         p->round_rtt = 0;
         p->round_end = p->counter;
+        /* A round in which there was little to send says nothing. */
+        p->came_bytes -= p->came_bytes / CAME_SHARE;
+        if (p->round_bytes > p->came_bytes) {
+            p->came_bytes = p->round_bytes;
+        }
+        p->round_bytes = 0;
     }
+}
+
+/* The least round trip is that of the way without a queue, but the way may be
+ * another by now: what is older than two spans is forgotten, as in BBR. */
+static void note_least(struct path *p, uint64_t rtt)
+{
+    if (p->now >= p->span_end_ns) {
+        p->rtt_min = p->rtt_min_span;
+        p->rtt_min_span = rtt;
+        p->span_end_ns = p->now + RTT_SPAN_NS;
+    }
+    p->rtt_min_span = rtt < p->rtt_min_span ? rtt : p->rtt_min_span;
+    p->rtt_min = rtt < p->rtt_min ? rtt : p->rtt_min;
 }
 
 static void sample(struct path *p, uint64_t sent_ns, uint64_t delay_ns)
@@ -96,11 +115,13 @@ static void sample(struct path *p, uint64_t sent_ns, uint64_t delay_ns)
     p->rtt_latest = rtt;
     if (p->srtt == 0) {
         p->rtt_min = rtt;
+        p->rtt_min_span = rtt;
+        p->span_end_ns = p->now + RTT_SPAN_NS;
         p->srtt = rtt;
         p->rttvar = rtt / 2;
         return;
     }
-    p->rtt_min = rtt < p->rtt_min ? rtt : p->rtt_min;
+    note_least(p, rtt);
     delay_ns = delay_ns < ACK_DELAY_NS ? delay_ns : ACK_DELAY_NS;
     if (rtt >= p->rtt_min + delay_ns) {
         rtt -= delay_ns;

@@ -194,6 +194,18 @@ uint64_t directory_view(const struct directory *d)
     return d->view;
 }
 
+bool directory_said(const struct directory *d, const struct record *r,
+                    uint64_t *epoch)
+{
+    const struct entry *e = dir_entry(d, d->own, r);
+
+    if (e == NULL || !e->r.present) {
+        return false;
+    }
+    *epoch = e->r.epoch;
+    return true;
+}
+
 uint32_t directory_records(const struct directory *d)
 {
     return d->present;

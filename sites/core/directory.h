@@ -157,6 +157,11 @@ uint64_t directory_version_of(const struct directory *d, uint64_t author,
 /** A hash over all present records held: equal hashes, equal directories. */
 uint64_t directory_view(const struct directory *d);
 
+/** Whether this site says something of this kind, subject and group.
+ * @param epoch  set if it does */
+MUST_USE bool directory_said(const struct directory *d, const struct record *r,
+                             uint64_t *epoch);
+
 /** Present records held, of all authors. */
 uint32_t directory_records(const struct directory *d);
 

@@ -207,7 +207,8 @@ enum motet_err site_migrate(struct site *s, struct mig_in *in);
 
 void records_init(struct site *s);
 void records_fini(struct site *s);
-/** The port lives here at this epoch. */
+/** The port lives here at this epoch, and has said of its groups that it is in
+ * them. */
 void records_here(struct site *s, struct motet_ui port, uint64_t epoch);
 /** It lives there now: what says that it is here, and in these groups, is
  * withdrawn after a while. */

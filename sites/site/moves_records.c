@@ -85,11 +85,27 @@ static void publish_owner(struct site *s, struct motet_ui port, bool present,
     publish(s, &r);
 }
 
+/* It is back before that was withdrawn. Of the groups that it is still in this
+ * was said anew, with its new epoch; others it has left meanwhile. */
+static void withdraw_left(struct site *s, const struct stub *t, uint64_t epoch)
+{
+    for (uint32_t i = 0; i < t->group_count; i++) {
+        uint64_t said;
+        const struct record r = {.kind = RECORD_MEMBER,
+                                 .subject = t->port,
+                                 .group = t->groups[i]};
+        if (directory_said(s->directory, &r, &said) && said < epoch) {
+            publish(s, &r);
+        }
+    }
+}
+
 void records_here(struct site *s, struct motet_ui port, uint64_t epoch)
 {
     struct stub *t = map_get(&s->stub_by_port, port.hi, port.lo);
 
     if (t != NULL) {
+        withdraw_left(s, t, epoch);
         stub_free(s, t);
     }
     publish_owner(s, port, true, epoch, (struct place_of){0});

@@ -217,8 +217,9 @@ class OverTheWire(LabTest):
     @unittest.skipIf(os.environ.get("MOTET_KIND", "release") != "release",
                      "speed is measured where it is built for speed")
     def test_goodput_under_loss(self):
-        """At least that of TCP as most kernels have it: CUBIC, or Reno. What
-        this kernel has by default is measured beside it."""
+        """At least that of TCP as most kernels have it, CUBIC or Reno; and near
+        that of what this kernel has by default, which may be BBR: one run of a
+        few seconds beside other tests tells no more."""
         default = pathlib.Path(
             "/proc/sys/net/ipv4/tcp_congestion_control").read_text().strip()
         kinds = [k for k in (self.wire.use_tcp("cubic"),
@@ -234,6 +235,7 @@ class OverTheWire(LabTest):
         self.assertGreater(seen["udp"], 0)
         for kind in kinds:
             self.assertGreaterEqual(seen["udp"], seen[kind], seen)
+        self.assertGreaterEqual(seen["udp"], 0.5 * seen[default], seen)
 
     def load_over(self, change):
         """Calls while the way changes: each is answered once, in order. They

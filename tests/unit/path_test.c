@@ -217,9 +217,11 @@ Test(path, keys_change_under_load)
     }
     p_run(w, w->now + 40 * P_S);
     cr_assert(p_all_came(w));
-    cr_assert_gt(path_stats(w->end[0].path).key_out, 20);
-    cr_assert_eq(path_stats(w->end[0].path).key_out,
-                 path_stats(w->end[1].path).key_in);
+    /* The last key may have been taken by one who then had nothing to say. */
+    const uint32_t out = path_stats(w->end[0].path).key_out;
+    const uint32_t in = path_stats(w->end[1].path).key_in;
+    cr_assert_gt(in, 20);
+    cr_assert(out == in || out == in + 1, "%u out, %u in", out, in);
     /* only what came twice, or later than anybody waits for, did not open */
     cr_assert_lt(path_stats(w->end[1].path).forged, 40);
     p_close(w);

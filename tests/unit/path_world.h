@@ -26,7 +26,8 @@ struct p_way {
     uint32_t loss, dup, spoil; /* of a million */
     uint64_t burst_until_ns;   /* all are lost until then */
     uint32_t mtu;              /* larger ones vanish */
-    uint64_t rate;             /* bytes a second, 0 = any; a queue of 100 ms */
+    uint64_t rate;             /* bytes a second, 0 = any */
+    uint64_t queue_ns;         /* before it; 0 = 100 ms */
     uint64_t free_ns;
     bool cut;
     bool (*drop)(void); /* asked of each datagram; may be NULL */
@@ -157,7 +158,7 @@ static inline void p_fly(struct p_world *w, uint32_t from, const uint8_t *data,
     uint64_t leaves = w->now;
     if (y->rate > 0) {
         leaves = y->free_ns > w->now ? y->free_ns : w->now;
-        if (leaves - w->now > 100 * P_MS) {
+        if (leaves - w->now > (y->queue_ns == 0 ? 100 * P_MS : y->queue_ns)) {
             return; /* the queue is full */
         }
         leaves += size * P_S / y->rate;

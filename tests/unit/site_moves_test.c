@@ -334,20 +334,46 @@ Test(site_moves, all_hear_where_it_is)
     sw_fini(&w);
 }
 
+static struct motet_cap service(int at, struct motet_ui actor)
+{
+    struct nuc_out result;
+    struct nuc_in in = sw_in(&w, NUC_GROUP_NEW);
+    in.actor = actor;
+    in.name = "service";
+    cr_assert_eq(sw_op(&w, at, &in, &result), MOTET_OK);
+    return result.cap;
+}
+
+/* The port enters a group, or leaves it. */
+static void group_op(enum nuc_kind kind, int at, struct motet_ui actor,
+                     struct motet_cap group)
+{
+    struct nuc_out result;
+    struct nuc_in in = sw_in(&w, kind);
+    in.actor = actor;
+    in.cap = group;
+    in.port = port;
+    cr_assert_eq(sw_op(&w, at, &in, &result), MOTET_OK);
+    sw_run(&w, 50);
+}
+
+static uint32_t members(int at, struct motet_cap group)
+{
+    struct nuc_out result;
+    struct nuc_in in = sw_in(&w, NUC_GROUP_LIST);
+    in.dest.target = group.ui;
+    while (sw_op(&w, at, &in, &result) == MOTET_OK) {
+        in.index++;
+    }
+    return in.index;
+}
+
 /* Its groups are said at the new site at once, at the old one until then. */
 Test(site_moves, a_group_is_never_empty)
 {
     begin();
-    struct nuc_out cap, none;
-    struct nuc_in in = sw_in(&w, NUC_GROUP_NEW);
-    in.actor = giver;
-    in.name = "service";
-    cr_assert_eq(sw_op(&w, 0, &in, &cap), MOTET_OK);
-    in = sw_in(&w, NUC_GROUP_INSERT);
-    in.actor = giver;
-    in.cap = cap.cap;
-    in.port = port;
-    cr_assert_eq(sw_op(&w, 0, &in, &none), MOTET_OK);
+    const struct motet_cap group = service(0, giver);
+    group_op(NUC_GROUP_INSERT, 0, giver, group);
     sw_run(&w, 50);
     uint64_t id;
     cr_assert_eq(sw_ask(&w, 0, 1, giver, port, "taker", false, &id), MOTET_OK);
@@ -356,7 +382,7 @@ Test(site_moves, a_group_is_never_empty)
         for (int at = 0; at < 2; at++) {
             struct nuc_out member;
             struct nuc_in list = sw_in(&w, NUC_GROUP_LIST);
-            list.dest.target = cap.cap.ui;
+            list.dest.target = group.ui;
             cr_assert_eq(sw_op(&w, at, &list, &member), MOTET_OK,
                          "empty at site%d after %d ms", at, i);
             if (i > 100) {
@@ -367,5 +393,47 @@ Test(site_moves, a_group_is_never_empty)
         }
     }
     cr_expect_eq(sw_end(&w, 0, id, 1), MOTET_OK);
+    sw_fini(&w);
+}
+
+/* What was said here of a port that was given away is still said for a while.
+ * One that comes back until then may have left its groups meanwhile. */
+Test(site_moves, it_left_its_group_while_it_was_away)
+{
+    begin_with(3, NULL);
+    (void)sw_actor(&w, 0, "home", true);
+    const struct motet_cap group = service(0, giver);
+    group_op(NUC_GROUP_INSERT, 0, giver, group);
+    cr_assert_eq(sw_move(&w, 0, 1, giver, port, "taker"), MOTET_OK);
+    group_op(NUC_GROUP_REMOVE, 1, taker, group);
+    cr_assert_eq(sw_move(&w, 1, 0, taker, port, "home"), MOTET_OK);
+    sw_run(&w, 100);
+    for (int at = 0; at < 3; at++) {
+        cr_expect_eq(members(at, group), 0, "site%d", at);
+    }
+    sw_run(&w, 5000);
+    for (int at = 0; at < 3; at++) {
+        cr_expect_eq(members(at, group), 0, "later, site%d", at);
+    }
+    sw_fini(&w);
+}
+
+/* And one that has not is in them all the time. */
+Test(site_moves, it_comes_back_to_its_group)
+{
+    begin_with(3, NULL);
+    (void)sw_actor(&w, 0, "home", true);
+    const struct motet_cap group = service(0, giver);
+    group_op(NUC_GROUP_INSERT, 0, giver, group);
+    cr_assert_eq(sw_move(&w, 0, 1, giver, port, "taker"), MOTET_OK);
+    uint64_t id;
+    cr_assert_eq(sw_ask(&w, 1, 0, taker, port, "home", false, &id), MOTET_OK);
+    for (int i = 0; i < 4000; i++) {
+        sw_run(&w, 1);
+        for (int at = 0; at < 3; at++) {
+            cr_assert_eq(members(at, group), 1, "site%d after %d ms", at, i);
+        }
+    }
+    cr_expect_eq(sw_end(&w, 1, id, 1), MOTET_OK);
     sw_fini(&w);
 }
