@@ -91,9 +91,8 @@ static void withdraw_left(struct site *s, const struct stub *t, uint64_t epoch)
 {
     for (uint32_t i = 0; i < t->group_count; i++) {
         uint64_t said;
-        const struct record r = {.kind = RECORD_MEMBER,
-                                 .subject = t->port,
-                                 .group = t->groups[i]};
+        const struct record r = {
+            .kind = RECORD_MEMBER, .subject = t->port, .group = t->groups[i]};
         if (directory_said(s->directory, &r, &said) && said < epoch) {
             publish(s, &r);
         }
