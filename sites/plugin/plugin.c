@@ -53,6 +53,17 @@ static bool complain(char *why, const char *text, const char *more)
     return false;
 }
 
+/* The loader names the file, which is told already. */
+static const char *why_not(const char *path)
+{
+    const char *text = dlerror();
+    const size_t size = strlen(path);
+
+    return strncmp(text, path, size) == 0 && text[size] == ':'
+               ? text + size + 1 + strspn(text + size + 1, " ")
+               : text;
+}
+
 bool plugin_open(struct plugin *p, const char *text, char *why)
 {
     char file[PLUGIN_PATH_MAX];
@@ -70,7 +81,7 @@ bool plugin_open(struct plugin *p, const char *text, char *why)
     memcpy(p->path, full, strlen(full) + 1);
     p->handle = dlopen(p->path, RTLD_NOW | RTLD_LOCAL);
     if (p->handle == NULL) {
-        return complain(why, file, dlerror());
+        return complain(why, file, why_not(p->path));
     }
     if (!find_table(p)) {
         return complain(why, file,

@@ -1,6 +1,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -272,6 +273,28 @@ Test(guest_carrier, one_that_calls_is_understood, .init = begin, .fini = finish)
     cr_assert_eq(last_op, LINK_START);
     carrier_destroy(fresh);
     carrier_destroy(old);
+}
+
+/* As a machine does that ends: its last words are heard though it takes none.
+ */
+Test(guest_carrier, last_words_are_heard, .init = begin, .fini = finish)
+{
+    static const uint8_t much[30000];
+    (void)signal(SIGPIPE, SIG_IGN);
+    for (int i = 0; i < 4; i++) {
+        carrier_send(guest, LINK_FILE, much, sizeof much);
+    }
+    carrier_send(guest, LINK_EXIT, "\0\0\0\0", 4);
+    carrier_flush(guest, 0);
+    cr_assert_eq(shutdown(raw[1], SHUT_RDWR), 0);
+    for (int i = 0; i < ROUNDS; i++) {
+        carrier_send(host, LINK_SIGNAL, "\1\0\0\0", 4);
+        if (!turn(host)) {
+            break;
+        }
+    }
+    cr_assert_eq(last_op, LINK_EXIT);
+    cr_assert_not(turn(host));
 }
 
 Test(guest_carrier, nonsense_ends_the_link, .init = begin, .fini = finish)
