@@ -24,6 +24,7 @@ enum {
     ENCODE_BYTES = 65536,    /* encrypted ahead of the kernel */
     WIRE_BYTES_MAX = 262144, /* records not asked for by us: alerts, updates */
     TURN_BYTES = 131072,     /* written per connection before others' turn */
+    TELL_BYTES = 65536,      /* written, to be told before the loop sleeps */
     UNSENT_BYTES = 131072,   /* in the kernel, not yet sent */
     PIECES_MAX = 16,         /* of one write */
     WELCOME = 'M',           /* first byte of the acceptor */

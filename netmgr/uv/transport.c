@@ -90,9 +90,15 @@ static void on_check(uv_check_t *check)
 
 void transport_flush(struct transport *t)
 {
-    /* They stay dirty: what is to be told waits for the end of the turn. */
+    /* They stay dirty: what is to be told waits for the end of the turn. Whoever
+     * stopped because much was under way waits for that, so it comes soon. */
+    bool soon = false;
     list_foreach (node, &t->dirty) {
-        (void)conn_flush(LIST_ENTRY(node, struct conn, dirty));
+        struct conn *c = LIST_ENTRY(node, struct conn, dirty);
+        soon = conn_flush(c) || soon || c->drained >= TELL_BYTES;
+    }
+    if (soon && !t->closing) {
+        (void)uv_idle_start(&t->idle, on_idle);
     }
     flush_udp(t);
 }

@@ -300,6 +300,27 @@ Test(transport, stays_up)
     finish(&g);
 }
 
+/* Whoever flushes in the midst of a turn, and stopped because so much is under
+ * way, is told before the loop sleeps: nothing else might wake it. */
+Test(transport, what_was_written_is_told_soon)
+{
+    struct ground g;
+    begin(&g);
+    meet(&g);
+    turn_until_size(&g, &g.a.drained, g.a.drained);
+    while (uv_backend_timeout(&g.loop) == 0) {
+        uv_run(&g.loop, UV_RUN_NOWAIT);
+    }
+    send_pattern(&g.a, 0, 1000);
+    transport_flush(g.a.t);
+    cr_assert_neq(uv_backend_timeout(&g.loop), 0, "a little can wait");
+    send_pattern(&g.a, 1000, MIB / 16);
+    transport_flush(g.a.t);
+    cr_assert_eq(uv_backend_timeout(&g.loop), 0);
+    turn_until_size(&g, &g.b.received, 1000 + MIB / 16);
+    finish(&g);
+}
+
 /* A peer that reads nothing: the close ends after the linger time; and before
  * that, what is pending has a limit. */
 Test(transport, a_peer_that_reads_nothing)
