@@ -100,26 +100,26 @@ void carrier_send(struct carrier *r, enum link_op op, const void *payload,
 }
 
 /* Where nobody listens any more there may still be something to read: that is
- * how it ends. */
-static void write_link(struct carrier *r)
+ * how it ends. @return false: it is broken */
+static bool write_link(struct carrier *r)
 {
     while (r->out_at < r->out_size) {
         ssize_t n = write(r->fd, r->out + r->out_at, r->out_size - r->out_at);
-        if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
-            return;
+        if (n < 0 && errno != EPIPE && errno != ECONNRESET) {
+            return errno == EAGAIN || errno == EINTR;
         }
         r->out_at = n < 0 ? r->out_size : r->out_at + (size_t)n;
     }
+    return true;
 }
 
 void carrier_flush(struct carrier *r, int ms)
 {
     struct pollfd p = {.fd = r->fd, .events = POLLOUT};
 
-    write_link(r);
-    for (; r->out_at < r->out_size && ms > 0; ms -= 10) {
+    while (write_link(r) && r->out_at < r->out_size && ms > 0) {
         (void)poll(&p, 1, 10);
-        write_link(r);
+        ms -= 10;
     }
 }
 
@@ -532,8 +532,7 @@ bool carrier_work(struct carrier *r, const struct pollfd *fds, size_t n)
     bool ok =
         (fds[0].revents & (POLLIN | POLLHUP | POLLERR)) == 0 || read_link(r);
     sweep(r);
-    write_link(r);
-    return ok;
+    return write_link(r) && ok;
 }
 
 struct carrier *carrier_create(int fd, const struct carrier_hooks *hooks)

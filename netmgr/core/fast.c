@@ -10,6 +10,8 @@
 static const uint64_t TAKE_LATER_NS = 200 * MS / 1000;
 static const uint64_t LEAVE_LATER_NS = 2 * MS;
 
+enum { FIRST_ANSWERS = 4 }; /* the best of them counts */
+
 enum net_lane small_lane(const struct peer *p)
 {
     return p->fast_used ? NET_FAST : NET_CONTROL;
@@ -167,12 +169,14 @@ void fast_ping(struct netmgr *n, struct peer *p)
 void fast_pong(struct netmgr *n, struct conn *c, uint64_t rtt_ns)
 {
     rtt_ns = rtt_ns == 0 ? 1 : rtt_ns;
-    if (c->srtt_ns == 0) {
-        c->srtt_ns = rtt_ns;
-    }
     /* It is asked seldom: one slow answer, to the first PING most of all, must
      * not count for half a minute. */
-    const uint64_t share = rtt_ns < c->srtt_ns ? 2 : 8;
-    c->srtt_ns = c->srtt_ns - c->srtt_ns / share + rtt_ns / share;
+    if (c->answers < FIRST_ANSWERS) {
+        c->answers++;
+        c->srtt_ns =
+            c->srtt_ns == 0 || rtt_ns < c->srtt_ns ? rtt_ns : c->srtt_ns;
+    } else {
+        c->srtt_ns = c->srtt_ns - c->srtt_ns / 8 + rtt_ns / 8;
+    }
     fast_judge(n, c->peer);
 }

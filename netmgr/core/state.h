@@ -118,6 +118,7 @@ struct conn {
     uint64_t unbound_turn;
     uint64_t token;    /* in our HELLO */
     uint64_t srtt_ns;  /* FAST: by PING, 0 = not known */
+    uint32_t answers;  /* of the first ones */
     uint32_t fragment; /* FAST: payload of a DATA frame at most */
     struct deadline timer;
     char addr[NET_ADDR_MAX + 1];

@@ -19,6 +19,7 @@ enum {
     LOSS_PERCENT = 70,
     HEAVY_LOSS = 200000, /* of a million, lately: that is congestion */
     BURST_PACKETS = 10,
+    DRAIN_PACKETS = 4,
 };
 
 static const uint64_t BURST_NS = 2 * MS; /* what a late timer catches up */
@@ -58,7 +59,10 @@ uint64_t control_room(const struct path *p)
     if (p->flight == 0 || p->probes > 0) {
         return p->mtu;
     }
-    return p->flight < p->window ? p->window - p->flight : 0;
+    const uint64_t little = (uint64_t)DRAIN_PACKETS * p->mtu;
+    const uint64_t most =
+        p->drain_ns != 0 && little < p->window ? little : p->window;
+    return p->flight < most ? most - p->flight : 0;
 }
 
 /* Bytes a second: 1.25 windows in a round trip. */
@@ -120,7 +124,7 @@ static void note_loss(struct path *p, bool lost)
 static bool calm(const struct path *p)
 {
     return p->least_rtt != 0 && p->loss < HEAVY_LOSS &&
-           p->least_rtt <= p->rtt_min + p->rtt_min / 8 + GRANULARITY_NS;
+           !recover_late(p, p->least_rtt);
 }
 
 /* Datagrams in a round trip. */
@@ -147,7 +151,9 @@ void control_acked(struct path *p, const struct packet *k)
     if (p->window < p->threshold) {
         p->window += k->size;
     } else {
-        p->window += growth(p) * p->mtu * k->size / p->window;
+        p->grown += growth(p) * p->mtu * k->size;
+        p->window += p->grown / p->window;
+        p->grown %= p->window;
     }
     if (p->window > p->limits.window_bytes) {
         p->window = p->limits.window_bytes;
@@ -183,4 +189,5 @@ void control_collapse(struct path *p)
 {
     p->window = least(p);
     p->recovery_ns = 0;
+    p->came_bytes = 0;
 }

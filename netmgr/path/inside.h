@@ -43,6 +43,7 @@ static const uint64_t PROVE_FIRST_NS = 100 * MS;
 static const uint64_t MTU_NEXT_NS = 200 * MS; /* after a probe was lost */
 static const uint64_t MTU_AGAIN_NS = 600 * SECOND;
 static const uint64_t OLD_KEY_NS = 5 * SECOND;
+static const uint64_t DRAIN_NS = 200 * MS;
 static const uint64_t RTT_SPAN_NS = 10 * SECOND; /* then a way may be longer */
 
 /* What a packet is made of. */
@@ -196,11 +197,13 @@ struct path {
     uint64_t rtt_min;      /* of this span of time and the one before */
     uint64_t rtt_min_span; /* of this one */
     uint64_t span_end_ns;
+    uint64_t drain_ns;    /* little may be under way until then; 0 = it may */
     uint64_t round_rtt;   /* least of this round, 0 = none yet */
     uint64_t least_rtt;   /* and of the last one, 0 = there was none */
     uint64_t round_end;   /* the round ends when this is acknowledged */
     uint64_t round_bytes; /* acknowledged in this round */
     uint64_t came_bytes;  /* in the best of the last ones */
+    uint64_t grown;       /* what is left of the last growth */
     uint64_t loss_at_ns;
     uint64_t eliciting_ns; /* the last eliciting packet was sent */
     uint64_t silent_ns;    /* since then something waits for an ACK; 0 = not */
@@ -281,6 +284,8 @@ void recover_sent(struct path *p, struct frame *frames, size_t size,
 /** What an ACK says. @return false: it says what cannot be */
 bool recover_ack(struct path *p, struct reader *r, bool commit);
 uint64_t recover_pto(const struct path *p);
+/** Whether a round trip is later than one without a queue. */
+bool recover_late(const struct path *p, uint64_t rtt);
 uint64_t recover_deadline(const struct path *p);
 void recover_tick(struct path *p);
 

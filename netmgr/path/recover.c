@@ -87,8 +87,10 @@ static void note_round(struct path *p, uint64_t rtt)
         p->least_rtt = p->round_rtt;
         p->round_rtt = 0;
         p->round_end = p->counter;
-        /* A round in which there was little to send says nothing. */
-        p->came_bytes -= p->came_bytes / CAME_SHARE;
+        /* A round in which there was little to send says little. */
+        if (p->drain_ns == 0) {
+            p->came_bytes -= p->came_bytes / CAME_SHARE;
+        }
         if (p->round_bytes > p->came_bytes) {
             p->came_bytes = p->round_bytes;
         }
@@ -96,14 +98,33 @@ static void note_round(struct path *p, uint64_t rtt)
     }
 }
 
+bool recover_late(const struct path *p, uint64_t rtt)
+{
+    return rtt > p->rtt_min + p->rtt_min / 8 + GRANULARITY_NS;
+}
+
 /* The least round trip is that of the way without a queue, but the way may be
- * another by now: what is older than two spans is forgotten, as in BBR. */
+ * another by now. What was heard before the span that ends is forgotten, as in
+ * BBR; but first, if all of the span was later than that, it is made sure that
+ * this is no queue of ours: for a moment little is sent. */
+static void next_span(struct path *p, uint64_t rtt)
+{
+    uint64_t length = RTT_SPAN_NS;
+    if (p->drain_ns == 0 && recover_late(p, p->rtt_min_span)) {
+        length = 2 * p->srtt > DRAIN_NS ? 2 * p->srtt : DRAIN_NS;
+        p->drain_ns = p->now + length;
+    } else {
+        p->drain_ns = 0;
+        p->rtt_min = p->rtt_min_span;
+    }
+    p->rtt_min_span = rtt;
+    p->span_end_ns = p->now + length;
+}
+
 static void note_least(struct path *p, uint64_t rtt)
 {
     if (p->now >= p->span_end_ns) {
-        p->rtt_min = p->rtt_min_span;
-        p->rtt_min_span = rtt;
-        p->span_end_ns = p->now + RTT_SPAN_NS;
+        next_span(p, rtt);
     }
     p->rtt_min_span = rtt < p->rtt_min_span ? rtt : p->rtt_min_span;
     p->rtt_min = rtt < p->rtt_min ? rtt : p->rtt_min;

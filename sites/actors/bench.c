@@ -112,6 +112,8 @@ static void finish(struct motet_self *self, struct bench *b)
         words_end(&w);
     }
     b->op = OP_NONE;
+    motet_actor_block_free(self, b->beside);
+    b->beside = NULL;
     reply_text(self, b->held, w.text, w.size);
 }
 
@@ -285,11 +287,11 @@ static const char *read_beside(struct motet_self *self, struct bench *b,
                                        .mode = MOTET_TO_ANY};
     return motet_actor_block(self, bytes, &b->beside, &unused) == MOTET_OK
                ? NULL
-               : "error=beside: no memory for such a body";
+               : "error=beside: this site sends no such body";
 }
 
 static const char *read_common(struct motet_self *self, struct bench *b,
-                               const char *text, size_t size)
+                               enum op op, const char *text, size_t size)
 {
     char to[MOTET_NAME_MAX + 1];
     uint64_t ms;
@@ -315,15 +317,15 @@ static const char *read_common(struct motet_self *self, struct bench *b,
     b->start_ns = motet_actor_now_ns(self);
     b->end_ns = b->start_ns + ms * 1000000;
     b->next_due_ns = b->start_ns;
-    return read_beside(self, b, text, size);
+    return op == OP_CALL ? read_beside(self, b, text, size) : NULL;
 }
 
 static void begin(struct motet_self *self, struct bench *b, enum op op,
                   const struct motet_view *view)
 {
-    const char *why = b->op != OP_NONE
-                          ? "error=a measurement is running"
-                          : read_common(self, b, view->body, view->body_bytes);
+    const char *why = b->op != OP_NONE ? "error=a measurement is running"
+                                       : read_common(self, b, op, view->body,
+                                                     view->body_bytes);
 
     if (why != NULL) {
         fail(self, view->held, why);

@@ -329,7 +329,8 @@ enum motet_err moves_cancel(struct site *s, uint64_t id)
 static void thaw_first(struct site *s, const struct move *m, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
-        move_port_here(s, NUC_PORT_THAW, m->ports[i].ui, m->ports[i].epoch);
+        (void)move_port_here(s, NUC_PORT_THAW, m->ports[i].ui,
+                             m->ports[i].epoch);
     }
 }
 

@@ -172,8 +172,9 @@ bool moves_drain(struct site *s);
 /** Sets its epoch. @return MOVING, STATE, NO_PORT, NO_MEMORY, LIMIT, AGAIN */
 MUST_USE enum motet_err move_port_freeze(struct site *s, struct move *m,
                                          struct mig_port *p);
-/** It lives here, at that epoch. how: NUC_PORT_THAW, NUC_PORT_ACTIVATE */
-void move_port_here(struct site *s, enum nuc_kind how, struct motet_ui port,
+/** It lives here, at that epoch. how: NUC_PORT_THAW, NUC_PORT_ACTIVATE
+ * @return false: its actor has ended meanwhile, and it with it */
+bool move_port_here(struct site *s, enum nuc_kind how, struct motet_ui port,
                     uint64_t epoch);
 /** It lives there from now on, as the effect says; `with_actor`: all of its
  * actor does. */
@@ -207,9 +208,10 @@ enum motet_err site_migrate(struct site *s, struct mig_in *in);
 
 void records_init(struct site *s);
 void records_fini(struct site *s);
-/** The port lives here at this epoch, and has said of its groups that it is in
- * them. */
-void records_here(struct site *s, struct motet_ui port, uint64_t epoch);
+/** The port has come here at this epoch, and has said of its groups that it is
+ * in them. Not `lives`: its actor has ended meanwhile, and it with it. */
+void records_here(struct site *s, struct motet_ui port, uint64_t epoch,
+                  bool lives);
 /** It lives there now: what says that it is here, and in these groups, is
  * withdrawn after a while. */
 void records_away(struct site *s, const struct move_groups *groups,

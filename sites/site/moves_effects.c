@@ -42,7 +42,7 @@ static void on_thaw(struct site *s, const struct mig_effect *e)
 
     for (uint32_t i = 0; i < e->count; i++) {
         const struct mig_port *p = &e->ports[i];
-        move_port_here(s, NUC_PORT_THAW, p->ui, p->epoch + e->epoch_plus);
+        (void)move_port_here(s, NUC_PORT_THAW, p->ui, p->epoch + e->epoch_plus);
     }
     if (m != NULL) {
         actors_thaw(s, m->self);
@@ -101,8 +101,9 @@ static void on_activate(struct site *s, const struct mig_effect *e)
 
     for (uint32_t i = 0; i < e->count; i++) {
         const struct mig_port *p = &e->ports[i];
-        move_port_here(s, NUC_PORT_ACTIVATE, p->ui, p->epoch + e->epoch_plus);
-        records_here(s, p->ui, p->epoch + e->epoch_plus);
+        const uint64_t epoch = p->epoch + e->epoch_plus;
+        const bool lives = move_port_here(s, NUC_PORT_ACTIVATE, p->ui, epoch);
+        records_here(s, p->ui, epoch, lives);
     }
     CHECK(a != NULL);
     if (a->self != NULL) {

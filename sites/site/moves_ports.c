@@ -36,7 +36,7 @@ static void tell(struct site *s, struct motet_ui port, enum site_log_kind kind,
 }
 
 /* Its actor may have ended meanwhile: then it ends as it thaws. */
-static void tell_here(struct site *s, struct motet_ui port, uint64_t epoch)
+static bool tell_here(struct site *s, struct motet_ui port, uint64_t epoch)
 {
     struct nuc_out out;
     struct nuc_in in = {
@@ -45,6 +45,7 @@ static void tell_here(struct site *s, struct motet_ui port, uint64_t epoch)
 
     tell(s, port, lives ? SITE_LOG_PORT_HERE : SITE_LOG_PORT_AWAY,
          lives ? MOTET_OK : MOTET_E_NO_ACTOR, epoch);
+    return lives;
 }
 
 enum motet_err move_port_freeze(struct site *s, struct move *m,
@@ -78,13 +79,13 @@ enum motet_err move_port_freeze(struct site *s, struct move *m,
     return MOTET_OK;
 }
 
-void move_port_here(struct site *s, enum nuc_kind how, struct motet_ui port,
+bool move_port_here(struct site *s, enum nuc_kind how, struct motet_ui port,
                     uint64_t epoch)
 {
     site_net(
         s, &(struct net_in){.kind = NET_IN_HERE, .dst = port, .epoch = epoch});
     nuc_port(s, how, port, false);
-    tell_here(s, port, epoch);
+    return tell_here(s, port, epoch);
 }
 
 void move_port_away(struct site *s, const struct mig_effect *e,
@@ -104,5 +105,5 @@ void move_port_away(struct site *s, const struct mig_effect *e,
 
 void move_port_given(struct site *s, struct motet_ui port)
 {
-    tell_here(s, port, epoch_of(s, port));
+    (void)tell_here(s, port, epoch_of(s, port));
 }

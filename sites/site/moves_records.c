@@ -99,7 +99,8 @@ static void withdraw_left(struct site *s, const struct stub *t, uint64_t epoch)
     }
 }
 
-void records_here(struct site *s, struct motet_ui port, uint64_t epoch)
+void records_here(struct site *s, struct motet_ui port, uint64_t epoch,
+                  bool lives)
 {
     struct stub *t = map_get(&s->stub_by_port, port.hi, port.lo);
 
@@ -107,7 +108,7 @@ void records_here(struct site *s, struct motet_ui port, uint64_t epoch)
         withdraw_left(s, t, epoch);
         stub_free(s, t);
     }
-    publish_owner(s, port, true, epoch, (struct place_of){0});
+    publish_owner(s, port, lives, epoch, (struct place_of){0});
 }
 
 void records_ended(struct site *s, struct motet_ui port)

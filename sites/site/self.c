@@ -159,14 +159,14 @@ enum motet_err motet_actor_block(struct motet_self *self, size_t size,
     if (size > s->cfg.nucleus.body_bytes_max) {
         return MOTET_E_TOO_BIG;
     }
-    struct motet_block *b = mem_alloc(&s->own, sizeof *b);
+    struct motet_block *b = mem_alloc(&s->mem, sizeof *b);
     if (b == NULL) {
         return MOTET_E_NO_MEMORY;
     }
     b->self = self;
     b->data = buf_new(&s->mem, (uint32_t)size);
     if (b->data == NULL) {
-        mem_free(&s->own, b, sizeof *b);
+        mem_free(&s->mem, b, sizeof *b);
         return MOTET_E_NO_MEMORY;
     }
     list_append(&self->blocks, &b->link);
@@ -183,7 +183,7 @@ void motet_actor_block_free(struct motet_self *self, struct motet_block *block)
     CHECK(block->self == self);
     list_remove(&block->link);
     buf_unref(block->data);
-    mem_free(&self->site->own, block, sizeof *block);
+    mem_free(&self->site->mem, block, sizeof *block);
 }
 
 void self_drop_blocks(struct motet_self *self)

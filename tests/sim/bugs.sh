@@ -54,7 +54,10 @@ rm -rf "$out"
 missed=0
 for name in "${names[@]}"; do
     folder=$out/$name
-    bug_compile "$folder" "$name" "${bugs[$name]}"
+    bug_compile "$folder" "$name" "${bugs[$name]}" || {
+        missed=1
+        continue
+    }
     bug_sim "$folder/motet-sim" "$build" "$folder"
     code=0
     # shellcheck disable=SC2086

@@ -250,3 +250,27 @@ Test(path_weather, a_full_way_without_a_queue_is_not_flooded)
                   (unsigned long long)lost, (unsigned long long)sent);
     p_close(w);
 }
+
+/* Who fills a long queue for long must not take its length for that of the way.
+ */
+Test(path_weather, a_queue_that_stands_is_not_forgotten)
+{
+    struct p_world *w = p_open(5, NULL);
+    make_way(w, 0, 20 * P_MS);
+    w->way[0].rate = 500000;
+    w->way[0].queue_ns = P_S;
+    p_up(w, 5 * P_S);
+    (void)carry(w, 60);
+    const struct path_stats before = path_stats(w->end[0].path);
+    const uint64_t got = carry(w, 60);
+    const struct path_stats after = path_stats(w->end[0].path);
+    const uint64_t sent = after.tx_packets - before.tx_packets;
+    const uint64_t lost = after.lost - before.lost;
+    cr_log_info("%llu B/s, %llu of %llu lost, round trip %llu ms",
+                (unsigned long long)got, (unsigned long long)lost,
+                (unsigned long long)sent,
+                (unsigned long long)(after.rtt_ns / P_MS));
+    cr_assert_geq(got, 450000);
+    cr_assert_leq(lost * 100, sent * 2);
+    p_close(w);
+}

@@ -217,6 +217,35 @@ Test(site_moves, not_given_up_after_the_commit)
     sw_fini(&w);
 }
 
+/* Its new actor ends before it has heard of the COMMIT: then the port ends, and
+ * nothing is said of where it lives. */
+Test(site_moves, its_actor_ends_before_it_comes)
+{
+    uint64_t id, epoch;
+    struct nuc_out none;
+    begin();
+    w.held[1][0] = true;
+    cr_assert_eq(sw_ask(&w, 0, 1, giver, port, "taker", false, &id), MOTET_OK);
+    sw_run(&w, 20);
+    w.held[0][1] = true;
+    w.held[1][0] = false;
+    sw_run(&w, 20);
+    struct nuc_in in = sw_in(&w, NUC_ACTOR_END);
+    in.actor = taker;
+    in.news = MOTET_NEWS_CLOSED;
+    cr_assert_eq(sw_op(&w, 1, &in, &none), MOTET_OK);
+    sw_hold(&w, 0, 1, false);
+    sw_run(&w, 5000);
+    cr_expect_not(sw_lives(&w, 0, port));
+    cr_expect_not(sw_lives(&w, 1, port));
+    const struct record r = {.kind = RECORD_OWNER, .subject = port};
+    for (int at = 0; at < 2; at++) {
+        cr_expect_not(directory_said(site_directory(w.at[at].site), &r, &epoch),
+                      "site%d", at);
+    }
+    sw_fini(&w);
+}
+
 /* ---- What goes along -------------------------------------------------------
  */
 

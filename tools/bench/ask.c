@@ -155,6 +155,7 @@ enum exit_code bench_measure(struct bench *b, struct bench_question *q,
         out->count += bench_number(text, "count");
         out->refused += bench_number(text, "refused");
         out->maybe += bench_number(text, "maybe");
+        out->beside += bench_number(text, "beside");
         add_histogram(text, &out->latency);
         client_reply_free(&q[i].reply);
     }

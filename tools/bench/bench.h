@@ -60,6 +60,7 @@ struct bench_figures {
     uint64_t elapsed_ns;
     uint64_t refused;
     uint64_t maybe;
+    uint64_t beside;          /* bodies of the stream beside that arrived */
     uint64_t cpu_ns;          /* of all processes that took part */
     struct histogram latency; /* ns; empty if it is not measured */
     /* Where there is no histogram, as of the floor: 0 = not known. */
@@ -75,6 +76,7 @@ struct bench_series {
     uint64_t p90_ns[JUDGE_RUNS_MAX];
     uint64_t p99_ns[JUDGE_RUNS_MAX];
     uint64_t cost_ns[JUDGE_RUNS_MAX]; /* of CPU, for one */
+    uint64_t beside_mhz[JUDGE_RUNS_MAX];
     uint64_t count, refused, maybe;
     struct histogram latency;
 };

@@ -149,6 +149,13 @@ static void print_noise(const struct judge_noise *n)
            why == NULL ? "fine" : why);
 }
 
+/* Bytes a second. */
+static double beside_rate(const struct bench *b, const struct bench_row *row)
+{
+    return (double)median(row->own.beside_mhz, &row->own) / 1000 *
+           (double)b->wish->beside;
+}
+
 void print_row(const struct bench *b, const struct bench_row *row)
 {
     char text[UNIT_TEXT_MAX];
@@ -162,6 +169,10 @@ void print_row(const struct bench *b, const struct bench_row *row)
     }
     for (size_t i = 0; i < row->floor_count; i++) {
         print_ratio(b, row, &row->floors[i]);
+    }
+    if (b->wish->beside > 0) {
+        printf("  the stream beside it: %.0f MB/s\n",
+               beside_rate(b, row) / 1e6);
     }
     if (row->own.refused + row->own.maybe > 0) {
         printf("  refused %" PRIu64 "   unknown %" PRIu64 "\n",
@@ -262,6 +273,9 @@ static json_t *row_document(const struct bench *b, const struct bench_row *row)
     }
     put_number(j, "refused", row->own.refused);
     put_number(j, "unknown", row->own.maybe);
+    if (b->wish->beside > 0) {
+        put(j, "beside_bytes_per_s", json_real(beside_rate(b, row)));
+    }
     put(j, "floors", floors(b, row));
     put(j, "noise",
         json_pack("{s:I,s:I,s:s?}", "others", (json_int_t)row->noise.others,

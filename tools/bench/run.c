@@ -30,6 +30,7 @@ void bench_series_add(struct bench_series *s, const struct bench_figures *f)
         histogram_init(&s->latency);
     }
     s->rate_mhz[i] = (uint64_t)((double)f->count * 1e12 / elapsed);
+    s->beside_mhz[i] = (uint64_t)((double)f->beside * 1e12 / elapsed);
     s->p50_ns[i] = at(f, 50000, f->p50_ns);
     s->p90_ns[i] = at(f, 90000, f->p90_ns);
     s->p99_ns[i] = at(f, 99000, f->p99_ns);

@@ -114,7 +114,8 @@ struct motet_out {
     struct motet_bytes annex; /* at most MOTET_ANNEX_MAX */
     struct motet_bytes body;
     struct motet_block *block; /* of a supervisor actor: the whole message,
-                                * instead of the two above; else NULL */
+                                * instead of the two above; else NULL. Programs
+                                * that are attached have none: INVALID */
 };
 
 /** This actor's UI; its site's UI; its site's name (static for the run). */
