@@ -23,6 +23,7 @@ struct plan {
     struct motet_dest to;
     size_t size;
     uint32_t times;
+    bool call; /* what comes is answered with a block, too */
     bool with_body;
     bool of_another;
     bool free_at_once;
@@ -34,25 +35,38 @@ static struct plan plan;
 
 static struct motet_block *somebodys;
 
-static void send_it(struct motet_self *self, struct holder *h)
+/* NULL: it could not be made, plan.made says why. */
+static struct motet_block *fill(struct motet_self *self)
 {
     struct motet_block *b = NULL;
     void *bytes;
     plan.made = motet_actor_block(self, plan.size, &b, &bytes);
     if (plan.made != MOTET_OK) {
-        return;
+        return NULL;
     }
     uint8_t *at = bytes;
     cr_assert_eq(at[0] | at[plan.size - 1], 0, "it is zeroed");
     at[0] = 11;
     at[plan.size - 1] = 22;
+    return b;
+}
+
+static void send_it(struct motet_self *self, struct holder *h)
+{
+    struct motet_block *b = fill(self);
+    uint64_t call;
+    if (b == NULL) {
+        return;
+    }
     struct motet_out out = {.block = plan.of_another ? somebodys : b};
     if (plan.with_body) {
         out.body = (struct motet_bytes){"x", 1};
     }
     for (uint32_t i = 0; i < plan.times; i++) {
-        plan.begun = motet_actor_send(self, h->port.ui, &plan.to, &out,
-                                      MOTET_FOREVER, i + 1);
+        plan.begun = plan.call ? motet_actor_call(self, h->port.ui, &plan.to,
+                                                  &out, MOTET_FOREVER, &call)
+                               : motet_actor_send(self, h->port.ui, &plan.to,
+                                                  &out, MOTET_FOREVER, i + 1);
     }
     if (plan.free_at_once) {
         motet_actor_block_free(self, b);
@@ -72,6 +86,15 @@ static enum motet_err on_start(struct motet_self *self, void *state,
     return motet_actor_join(self, &group, h->port.ui);
 }
 
+static void take(struct holder *h, const struct motet_view *v)
+{
+    const uint8_t *at = v->body;
+    h->came++;
+    h->bytes = v->body_bytes;
+    h->first = at[0];
+    h->last = at[v->body_bytes - 1];
+}
+
 static void on_message(struct motet_self *self, void *state,
                        const struct motet_view *v)
 {
@@ -81,11 +104,13 @@ static void on_message(struct motet_self *self, void *state,
     } else if (v->body_bytes < BLOCK_BYTES && plan.what == DO_END) {
         motet_actor_end(self);
     } else {
-        const uint8_t *at = v->body;
-        h->came++;
-        h->bytes = v->body_bytes;
-        h->first = at[0];
-        h->last = at[v->body_bytes - 1];
+        take(h, v);
+    }
+    if (v->held != 0) {
+        struct motet_block *b = fill(self);
+        const struct motet_out out = {.block = b};
+        cr_assert_eq(motet_actor_reply(self, v->held, &out), MOTET_OK);
+        motet_actor_block_free(self, b);
     }
 }
 
@@ -97,6 +122,8 @@ static void on_event(struct motet_self *self, void *state,
     if (e->kind == MOTET_EVENT_SENT) {
         h->outcomes++;
         h->sent = e->err;
+    } else if (e->kind == MOTET_EVENT_CALL_DONE && e->reply != NULL) {
+        take(h, e->reply);
     }
 }
 
@@ -138,9 +165,9 @@ static void begin(struct two *t, void (*tune)(struct site_config *, int))
 /* A holder does what is planned. */
 static void go(struct two *t, int which)
 {
-    cr_assert_eq(sw_send(&t->w, 0, t->program, t->port,
-                         t->of[which]->port.ui, 1),
-                 MOTET_OK);
+    cr_assert_eq(
+        sw_send(&t->w, 0, t->program, t->port, t->of[which]->port.ui, 1),
+        MOTET_OK);
     sw_run(&t->w, 100);
 }
 
@@ -163,6 +190,50 @@ Test(site_block, arrives_as_often_as_it_is_sent)
     plan.to.target = t.of[0]->port.ui; /* and here, to itself */
     go(&t, 0);
     came(t.of[0], 3);
+    sw_fini(&t.w);
+}
+
+Test(site_block, goes_to_all_members)
+{
+    static struct two t;
+    begin(&t, NULL);
+    plan.to = (struct motet_dest){.target = motet_ui_of_name("blocks"),
+                                  .mode = MOTET_TO_ALL};
+    sw_run(&t.w, 500); /* both have heard of both */
+    go(&t, 0);
+    cr_assert_eq(plan.begun, MOTET_OK, "%s", motet_err_text(plan.begun));
+    came(t.of[0], 1);
+    came(t.of[1], 1);
+    cr_assert(t.of[0]->outcomes == 1 && t.of[0]->sent == MOTET_OK);
+    sw_fini(&t.w);
+}
+
+Test(site_block, calls_and_answers)
+{
+    static struct two t;
+    begin(&t, NULL);
+    plan.call = true;
+    plan.times = 2;
+    go(&t, 0);
+    came(t.of[1], 2);
+    came(t.of[0], 2); /* the replies */
+    sw_fini(&t.w);
+}
+
+Test(site_block, is_the_actors_again_when_it_is_refused)
+{
+    static struct two t;
+    begin(&t, NULL);
+    plan.to.target.lo += 1000; /* no such port */
+    go(&t, 0);
+    cr_assert(t.of[0]->outcomes == 1 && t.of[0]->sent == MOTET_E_NO_PORT);
+    plan.to.target = (struct motet_ui){1, 2}; /* no port at all */
+    go(&t, 0);
+    cr_assert_eq(plan.begun, MOTET_E_INVALID);
+    cr_assert_eq(t.of[1]->came, 0);
+    plan.to.target = t.of[1]->port.ui;
+    go(&t, 0);
+    came(t.of[1], 1);
     sw_fini(&t.w);
 }
 
