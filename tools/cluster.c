@@ -103,6 +103,29 @@ static bool read_conf(struct site_files *site)
     return true;
 }
 
+void cluster_way(const struct site_files *site, const char *to,
+                 char way[CLUSTER_WAY_BYTES])
+{
+    char line[LINE_BYTES];
+    FILE *f = fopen(site->conf, "re");
+    const size_t size = strlen(to);
+
+    (void)snprintf(way, CLUSTER_WAY_BYTES, "%s",
+                   site->transport[0] != '\0' ? site->transport : "tcp");
+    while (f != NULL && fgets(line, sizeof line, f) != NULL) {
+        const char *value = value_of(line, "transport-to");
+        if (value != NULL && strncmp(value, to, size) == 0 &&
+            value[size] == ' ') {
+            (void)snprintf(way, CLUSTER_WAY_BYTES, "%.*s",
+                           (int)strcspn(value + size + 1, " \r\n"),
+                           value + size + 1);
+        }
+    }
+    if (f != NULL) {
+        fclose(f);
+    }
+}
+
 /* "site1" of "site1.conf". */
 static bool name_of(const char *file, char *name)
 {

@@ -12,7 +12,7 @@
 /* The clusters of this user on this machine, as their files tell: one
  * configuration file, log, state folder, pid file and socket per site. */
 
-enum { CLUSTER_SITES_MAX = 64, ADDRESS_MAX = 64 };
+enum { CLUSTER_SITES_MAX = 64, ADDRESS_MAX = 64, CLUSTER_WAY_BYTES = 8 };
 
 struct ground;
 
@@ -28,7 +28,7 @@ struct site_files {
     const struct ground *ground;
     unsigned memory_mib; /* of its machine, if it has one; 0: as usual */
     bool user_net;       /* a machine on QEMU's user network (ground.h) */
-    char transport[8];   /* "tcp", "udp", "auto"; "" = not said */
+    char transport[CLUSTER_WAY_BYTES]; /* "tcp", "udp", "auto"; "" = not said */
     const char *object; /* a shared object that it loads; NULL: none is known */
     const char *folder; /* of a run that is judged; NULL */
     struct process process;
@@ -79,6 +79,11 @@ enum exit_code cluster_choose_site(struct cluster *c, const char *name,
  * @return EXIT_DONE; else it is told */
 enum exit_code cluster_attach_to(const struct cluster *c,
                                  struct site_files **site);
+
+/** Which way small messages go from a site to another: that of their link, or
+ * of all links. */
+void cluster_way(const struct site_files *site, const char *to,
+                 char way[CLUSTER_WAY_BYTES]);
 
 /** Whether a site has that address. */
 bool cluster_has_address(const struct cluster *c, const char *address);

@@ -19,7 +19,7 @@ enum {
     LOSS_PERCENT = 70,
     HEAVY_LOSS = 200000, /* of a million, lately: that is congestion */
     BURST_PACKETS = 10,
-    DRAIN_PACKETS = 4,
+    DRAIN_PACKETS = 4, /* under way while a queue of ours is ruled out */
 };
 
 static const uint64_t BURST_NS = 2 * MS; /* what a late timer catches up */
@@ -166,10 +166,12 @@ static uint64_t left(const struct path *p)
     if (!calm(p)) {
         return p->window * LOSS_PERCENT / 100;
     }
-    const uint64_t least = p->window * CALM_PERCENT / 100;
+    const uint64_t less = p->window * CALM_PERCENT / 100;
     const uint64_t came = p->came_bytes * CAME_PERCENT / 100;
-    const uint64_t most = came < p->window ? came : p->window;
-    return most > least ? most : least;
+    if (came < less) {
+        return less;
+    }
+    return came < p->window ? came : p->window;
 }
 
 void control_lost(struct path *p, uint64_t sent_ns)

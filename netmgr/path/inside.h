@@ -43,7 +43,7 @@ static const uint64_t PROVE_FIRST_NS = 100 * MS;
 static const uint64_t MTU_NEXT_NS = 200 * MS; /* after a probe was lost */
 static const uint64_t MTU_AGAIN_NS = 600 * SECOND;
 static const uint64_t OLD_KEY_NS = 5 * SECOND;
-static const uint64_t DRAIN_NS = 200 * MS;
+static const uint64_t DRAIN_NS = 200 * MS;       /* or two round trips */
 static const uint64_t RTT_SPAN_NS = 10 * SECOND; /* then a way may be longer */
 
 /* What a packet is made of. */

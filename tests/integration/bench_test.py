@@ -78,6 +78,14 @@ class Kinds(LabTest):
         doc = self.bench("send", "--size", "1MiB", "--runs", "1", "--for", "1s")
         self.assertGreater(doc["rows"][0]["rate_per_s"], 25, doc)
 
+    def test_a_link_with_a_way_of_its_own(self):
+        self.ok("link", "set", "site1", "site2", "--transport", "udp")
+        doc, _ = self.row("call", "--from", "site1", "--to", "site2")
+        self.assertEqual(doc["transport"], "udp")
+        doc, _ = self.row("call", "--from", "site1", "--to", "site3")
+        self.assertEqual(doc["transport"], "tcp")
+        self.ok("link", "set", "site1", "site2", "--transport", "tcp")
+
     def test_floor_and_ratios(self):
         _, row = self.row("call", "--floor", "--cpus", "one")
         self.assertEqual([f["name"] for f in row["floors"]], ["raw TLS", "raw TCP"])

@@ -425,15 +425,22 @@ Test(site_moves, a_group_is_never_empty)
     sw_fini(&w);
 }
 
-/* What was said here of a port that was given away is still said for a while.
- * One that comes back until then may have left its groups meanwhile. */
-Test(site_moves, it_left_its_group_while_it_was_away)
+/* A port in a group has been given away, and may come back to "home". */
+static struct motet_cap begin_away(void)
 {
     begin_with(3, NULL);
     (void)sw_actor(&w, 0, "home", true);
     const struct motet_cap group = service(0, giver);
     group_op(NUC_GROUP_INSERT, 0, giver, group);
     cr_assert_eq(sw_move(&w, 0, 1, giver, port, "taker"), MOTET_OK);
+    return group;
+}
+
+/* What was said here of a port that was given away is still said for a while.
+ * One that comes back until then may have left its groups meanwhile. */
+Test(site_moves, it_left_its_group_while_it_was_away)
+{
+    const struct motet_cap group = begin_away();
     group_op(NUC_GROUP_REMOVE, 1, taker, group);
     cr_assert_eq(sw_move(&w, 1, 0, taker, port, "home"), MOTET_OK);
     sw_run(&w, 100);
@@ -450,11 +457,7 @@ Test(site_moves, it_left_its_group_while_it_was_away)
 /* And one that has not is in them all the time. */
 Test(site_moves, it_comes_back_to_its_group)
 {
-    begin_with(3, NULL);
-    (void)sw_actor(&w, 0, "home", true);
-    const struct motet_cap group = service(0, giver);
-    group_op(NUC_GROUP_INSERT, 0, giver, group);
-    cr_assert_eq(sw_move(&w, 0, 1, giver, port, "taker"), MOTET_OK);
+    const struct motet_cap group = begin_away();
     uint64_t id;
     cr_assert_eq(sw_ask(&w, 1, 0, taker, port, "home", false, &id), MOTET_OK);
     for (int i = 0; i < 4000; i++) {

@@ -100,8 +100,9 @@ struct bench {
     bool user;    /* actors */
     bool latency; /* is measured: within a turn of a site there is none */
     uint64_t window;
-    const char *cpus;  /* NULL: not bound */
-    char transport[8]; /* of small messages: "tcp", "udp", "auto" */
+    const char *cpus;                  /* NULL: not bound */
+    char transport[CLUSTER_WAY_BYTES]; /* of small messages: "tcp", "udp",
+                                          "auto" */
     uint64_t sizes[BENCH_SIZES_MAX];
     size_t size_count;
     uint64_t families; /* of user actors until now */

@@ -264,8 +264,7 @@ static enum exit_code set_up(struct bench *b)
     if (code != EXIT_DONE) {
         return code;
     }
-    (void)snprintf(b->transport, sizeof b->transport, "%s",
-                   b->from->transport[0] != '\0' ? b->from->transport : "tcp");
+    cluster_way(b->from, b->to->name, b->transport);
     b->window = w->window > 0 ? w->window
                 : w->rate > 0 ? 4096
                               : b->kind->window;

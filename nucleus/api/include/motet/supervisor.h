@@ -48,9 +48,9 @@ enum motet_event_kind {
                                * that moved: one for each of its ports, first of
                                * all */
     MOTET_EVENT_PORT_MOVED,   /* port: it is another's now. What I still hold of
-                               * it   I may answer, and am not told when its
-                               * caller   gives   up; outcomes of what I sent and
-                               * called from   it come   to its new owner */
+                               * it I may answer, and am not told when its
+                               * caller gives up; outcomes of what I sent and
+                               * called from it come to its new owner */
 };
 
 struct motet_event {
@@ -166,8 +166,9 @@ motet_actor_leave(struct motet_self *self, const struct motet_cap *group,
  *
  * @param block  set on success, with *bytes to fill. Once it was sent it must
  *               not be written again: it may be on its way for long
- * @return NO_MEMORY at the cap of the site; TOO_BIG: no message may be as large;
- *         INVALID: nothing
+ * @return NO_MEMORY at the cap of the site; TOO_BIG: no message may be as
+ *         large; INVALID: nothing
+ *
  * Ownership: the actor's, until motet_actor_block_free() or its end. What was
  * sent of it arrives all the same. It does not move with the actor.
  */
@@ -175,7 +176,8 @@ MOTET_API MOTET_MUST_USE enum motet_err
 motet_actor_block(struct motet_self *self, size_t size,
                   struct motet_block **block, void **bytes);
 
-/** Gives a block of this actor back. NULL is allowed. */
+/** Gives a block of this actor back. NULL is allowed; a block of another actor
+ * ends the site, as any fault in its code does. */
 MOTET_API void motet_actor_block_free(struct motet_self *self,
                                       struct motet_block *block);
 
